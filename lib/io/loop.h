@@ -18,14 +18,18 @@ struct loop;
 struct watch;
 
 enum loop_event {
-    LOOP_READ = 1,  /* readable, or the peer closed, or an error is there to be read */
-    LOOP_WRITE = 2, /* writable, or an error */
+    LOOP_READ = 1,   /* readable, or the peer closed, or an error is there to be read */
+    LOOP_WRITE = 2,  /* writable, or an error */
+    LOOP_HANGUP = 4, /* beside one of the others: the peer closed its side, or an error; never asked for */
+    LOOP_EXCLUSIVE = 8, /* asked for at a level watch of a descriptor shared by several processes:
+                         * the kernel wakes at least one of them, not all */
 };
 
 typedef void (*watch_fn)(struct watch *w, unsigned events, void *context);
 
 /* A loop for this process. result: never NULL (no epoll: the process ends). */
 struct loop *loop_new(void);
+/* Every watch has ended (checked); timers and deferred work that are still set never run. Nulls *l. */
 void loop_free(struct loop **l);
 
 /* Watches a non-blocking descriptor, edge-triggered in both directions: the owner
@@ -34,8 +38,10 @@ void loop_free(struct loop **l);
 struct watch *loop_watch(struct loop *l, int fd, unsigned events, watch_fn fn, void *context);
 /* Level-triggered instead (listening sockets); may be switched off and on. */
 struct watch *loop_watch_level(struct loop *l, int fd, unsigned events, watch_fn fn, void *context);
+/* 0 switches the watch off. */
 void watch_set_events(struct watch *w, unsigned events);
-/* Ends the watch; fd stays open and is the caller's. NULL is harmless. Nulls *w.
+/* Ends the watch; fd is still open (checked: end the watch first, then close) and is the
+ * caller's. NULL is harmless. Nulls *w.
  * No callback of it runs afterwards, also where its event was already fetched. */
 void loop_unwatch(struct watch **w);
 
@@ -65,14 +71,19 @@ struct deferred {
     int rank; /* lower ranks run first: LOOP_RANK_* */
 };
 enum { LOOP_RANK_RESUME = 0, LOOP_RANK_COMMIT = 1, LOOP_RANK_SEND = 2, LOOP_RANK_LOG = 3, LOOP_RANKS = 4 };
-/* Queues d to run once in this step; harmless where it is queued already. */
+enum { LOOP_DEFERRED_MAX = 10000 }; /* runs in one step; what is left goes first in the next, which does not wait */
+/* Queues d to run once in this step; harmless where it is queued already. What is queued
+ * while deferred work runs belongs to the same step, again lower ranks first. */
 void loop_defer(struct loop *l, struct deferred *d);
 void loop_undefer(struct deferred *d);
 
-/* Runs until loop_stop(). */
+/* Runs until loop_stop(); a stop that came before is heeded at once. */
 void loop_run(struct loop *l);
+/* Makes the innermost loop_run() return at the end of the step. */
 void loop_stop(struct loop *l);
-/* One step: waits for events until the deadline at most, handles them, runs what was deferred. */
+/* One step: waits for events until the deadline at most, handles them, runs the timers that
+ * are due and what was deferred. A callback of a blocking process may call it (wait_note): the
+ * inner step first handles what the outer one has fetched and not yet come to. */
 void loop_step(struct loop *l, mono_ms deadline);
 
 /* The time at which the current step began to handle events; cheap. */
@@ -80,8 +91,8 @@ mono_ms loop_now(const struct loop *l);
 /* The longest a step took since the last call, in ms; for the lag metric. */
 int64_t loop_take_lag_ms(struct loop *l);
 
-/* A signal as an event: it is blocked and read by signalfd. fn gets the signal's number.
- * May be called once for each signal. */
+/* A signal as an event: it is blocked (children inherit that: whoever runs a program unblocks
+ * it first) and read by signalfd. fn gets the signal's number. May be called once for each signal. */
 void loop_on_signal(struct loop *l, int signo, void (*fn)(int signo, void *context), void *context);
 
 #endif

@@ -7,7 +7,9 @@
  * note runs its loop meanwhile, so that its channels are read; it takes no new
  * request before the one in hand is done (lib/proc).
  *
- * Every deadline is absolute, on the monotonic clock. */
+ * Every deadline is absolute, on the monotonic clock. A descriptor is waited for only
+ * after reading or writing it has said EAGAIN (or done less than was asked); a wait may
+ * end early, and then the next try says EAGAIN again. */
 #ifndef IO_WAIT_H
 #define IO_WAIT_H
 
@@ -25,7 +27,11 @@ enum wait_result {
 enum wait_result wait_readable(int fd, mono_ms deadline);
 /* Until fd can be written or has an error. waits */
 enum wait_result wait_writable(int fd, mono_ms deadline);
-/* Until a moment; WAIT_OK when it has come. waits */
+/* Before fd is closed or given away: ends what the implementation holds for it. Harmless
+ * for a descriptor that was never waited for. */
+void wait_forget(int fd);
+/* Until a moment; WAIT_OK when it has come. A moment that has passed gives the others a
+ * turn, as wait_yield() does. waits */
 enum wait_result wait_until(mono_ms when);
 
 /* A note: something that somebody else will set, once. Embedded; zeros are an unset note. */
