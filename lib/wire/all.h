@@ -1,0 +1,19 @@
+/* Every message there is, for whoever walks them all (tests, fuzz seeds, the wiretap). */
+#ifndef WIRE_ALL_H
+#define WIRE_ALL_H
+
+#include "lib/wire/attempt.msg.h"
+#include "lib/wire/control.msg.h"
+#include "lib/wire/login.msg.h"
+#include "lib/wire/queue.msg.h"
+#include "lib/wire/submit.msg.h"
+
+#define ALL_MESSAGES(M)                                                                                      \
+    M(listener) M(file_opened) M(directory) M(service) M(boot) M(ready) M(channel_wanted) M(channel_made)    \
+    M(channel_given) M(alive) M(idle) M(stop) M(settings) M(trouble)                                         \
+    M(recipient) M(spool_wanted) M(spool_made) M(spool_dropped) M(submit) M(submitted) M(room_wanted)        \
+    M(intake) M(arrived) M(spill) M(spilled) M(recycle) M(recycled) M(pressure)                              \
+    M(attempt) M(verdict) M(attempted) M(notify)                                                             \
+    M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)
+
+#endif
