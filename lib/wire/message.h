@@ -60,29 +60,29 @@ void *wire_list_more(struct arena *a, void *items, size_t count, size_t size);
         break;
 #define WIRE_LOG(tag, kind, name, doc) wire_log_##kind(out, #name, &m->name);
 
-#define MESSAGE(number, tag, FIELDS)                                                               \
-    enum { MSG_##tag = (number) };                                                                 \
-    struct msg_##tag {                                                                             \
+#define MESSAGE(number, X, FIELDS)                                                               \
+    enum { MSG_##X = (number) };                                                                 \
+    struct msg_##X {                                                                             \
         FIELDS(WIRE_MEMBER)                                                                        \
     };                                                                                             \
     typedef struct {                                                                               \
-        struct msg_##tag *at;                                                                      \
+        struct msg_##X *at;                                                                      \
         size_t n;                                                                                  \
-    } wire_list_##tag;                                                                             \
+    } wire_list_##X;                                                                             \
     /* Appends the encoded fields to out. */                                                       \
-    static inline void msg_##tag##_put(struct buf *out, const struct msg_##tag *m)                 \
+    static inline void msg_##X##_put(struct buf *out, const struct msg_##X *m)                 \
     {                                                                                              \
         (void)out, (void)m;                                                                        \
         FIELDS(WIRE_PUT)                                                                           \
     }                                                                                              \
     /* Decodes; bytes stay borrowed from body, lists are made in a. result: false: malformed */    \
-    static inline bool msg_##tag##_get(struct arena *a, struct span body, struct msg_##tag *m)     \
+    static inline bool msg_##X##_get(struct arena *a, struct span body, struct msg_##X *m)     \
     {                                                                                              \
         struct wire_field field;                                                                   \
         bool good = true;                                                                          \
         int more;                                                                                  \
         (void)a;                                                                                   \
-        *m = (struct msg_##tag){0};                                                                \
+        *m = (struct msg_##X){0};                                                                \
         while (good && (more = wire_next_field(&body, &field)) != 0) {                             \
             if (more < 0)                                                                          \
                 return false;                                                                      \
@@ -94,32 +94,32 @@ void *wire_list_more(struct arena *a, void *items, size_t count, size_t size);
         }                                                                                          \
         return good;                                                                               \
     }                                                                                              \
-    static inline void msg_##tag##_log(struct buf *out, const struct msg_##tag *m)                 \
+    static inline void msg_##X##_log(struct buf *out, const struct msg_##X *m)                 \
     {                                                                                              \
-        buf_puts(out, #tag);                                                                       \
+        buf_puts(out, #X);                                                                       \
         (void)m;                                                                                   \
         FIELDS(WIRE_LOG)                                                                           \
     }                                                                                              \
-    static inline void wire_put_list_##tag(struct buf *out, unsigned field, const wire_list_##tag *list) \
+    static inline void wire_put_list_##X(struct buf *out, unsigned field, const wire_list_##X *list) \
     {                                                                                              \
         for (size_t i = 0; i < list->n; i++) {                                                     \
             size_t mark = wire_begin(out, field);                                                  \
-            msg_##tag##_put(out, &list->at[i]);                                                    \
+            msg_##X##_put(out, &list->at[i]);                                                    \
             wire_end(out, mark);                                                                   \
         }                                                                                          \
     }                                                                                              \
-    static inline bool wire_get_list_##tag(struct arena *a, struct span body, wire_list_##tag *list) \
+    static inline bool wire_get_list_##X(struct arena *a, struct span body, wire_list_##X *list) \
     {                                                                                              \
         list->at = wire_list_more(a, list->at, list->n, sizeof *list->at);                         \
-        return msg_##tag##_get(a, body, &list->at[list->n++]);                                     \
+        return msg_##X##_get(a, body, &list->at[list->n++]);                                     \
     }                                                                                              \
-    static inline void wire_log_list_##tag(struct buf *out, const char *name, const wire_list_##tag *list) \
+    static inline void wire_log_list_##X(struct buf *out, const char *name, const wire_list_##X *list) \
     {                                                                                              \
         buf_printf(out, " %s=[", name);                                                            \
         for (size_t i = 0; i < list->n; i++)                                                       \
-            msg_##tag##_log(out, &list->at[i]);                                                    \
+            msg_##X##_log(out, &list->at[i]);                                                    \
         buf_putc(out, ']');                                                                        \
     }                                                                                              \
-    struct wire_needs_semicolon_##tag
+    struct wire_needs_semicolon_##X
 
 #endif

@@ -1,0 +1,33 @@
+/* The walls: what each program may touch once it is at work, declared once.
+ *
+ * One row a program in walls.def. The sandbox (wall_enter) is made from it, and so
+ * are the table in docs/security.md and the escape tests. */
+#ifndef PROC_WALL_H
+#define PROC_WALL_H
+
+#include "lib/base/buf.h"
+
+/* What a program may touch. */
+struct wall {
+    const char *program;
+    const char *user;        /* system user when the server was started as root; "root" for those that stay */
+    const char *directories; /* names of the directories master gives it, with rights: "intake:rw queue:r" */
+    const char *channels;    /* services it may have channels to, space separated */
+    const char *syscalls;    /* names of system call groups beside the base: "accept files exec ..." */
+    const char *files;       /* which of the configuration's files it is given: "tables", "auth", "" */
+    unsigned files_max;      /* RLIMIT_NOFILE */
+    const char *never;       /* one phrase for the documents: what it can never reach */
+};
+/* result: NULL for an unknown program */
+const struct wall *wall_find(const char *program);
+/* The i-th row, or NULL behind the last. */
+const struct wall *wall_at(unsigned i);
+
+/* Enters the sandbox of the program: no_new_privs, empty capability sets, Landlock on the
+ * directories it was given, seccomp, limits, not dumpable. Root has been given up before
+ * (master does that between fork and exec), but by the programs whose row says root.
+ * dirs, names, n: directory descriptors that stay usable, with the names master gave them
+ * result: false with the reason in why; the process must end */
+bool wall_enter(const char *program, const int *dirs, const char *const *names, unsigned n, struct buf *why);
+
+#endif
