@@ -11,9 +11,10 @@
 struct wall {
     const char *program;
     const char *user;        /* system user when the server was started as root; "root" for those that stay */
-    const char *directories; /* names of the directories master gives it, with rights: "intake:rw queue:r" */
-    const char *channels;    /* services it may have channels to, space separated */
-    const char *syscalls;    /* names of system call groups beside the base: "accept files exec ..." */
+    const char *directories; /* names of the directories master gives it, with rights: "intake:rwd queue:w";
+                              * the letters are explained in walls.def */
+    const char *channels;    /* programs whose services it may ask for, space separated */
+    const char *syscalls;    /* names of system call groups beside the base: "accept write ..." */
     const char *files;       /* which of the configuration's files it is given: "tables", "auth", "" */
     unsigned files_max;      /* RLIMIT_NOFILE */
     const char *never;       /* one phrase for the documents: what it can never reach */
@@ -22,6 +23,11 @@ struct wall {
 const struct wall *wall_find(const char *program);
 /* The i-th row, or NULL behind the last. */
 const struct wall *wall_at(unsigned i);
+/* Whether one of the words (channels, files, syscalls of a row; separated by spaces) is word. */
+bool wall_has_word(const char *words, struct span word);
+
+/* The kernel's Landlock version; 0: it has none and the walls stand without (master says so once). */
+unsigned wall_landlock_abi(void);
 
 /* Enters the sandbox of the program: no_new_privs, empty capability sets, Landlock on the
  * directories it was given, seccomp, limits, not dumpable. Root has been given up before
