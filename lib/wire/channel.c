@@ -13,24 +13,27 @@
 enum {
     CHANNEL_MAGIC = 0x63686e6c,
     FRAME_IS_REPLY = 1,
-    FRAMES_PER_STEP = 64, /* then the others have a turn */
+    READ_SIZE = 64 * 1024,    /* octets asked for in one read */
+    READS_PER_STEP = 16,      /* then the others have a turn */
+    WRITE_EARLY = 256 * 1024, /* octets gathered that do not wait for the end of the step */
     SOCKET_BUFFER = 1 << 20,
+    FDS_WAITING_MAX = 64,     /* descriptors that came and whose frames have not been read yet */
 };
 
 struct frame_header {
-    uint32_t body;  /* octets that follow: a frame cut anywhere is refused */
+    uint32_t body; /* octets that follow */
     uint16_t type;
-    uint16_t flags; /* FRAME_IS_REPLY */
+    uint8_t flags; /* FRAME_IS_REPLY */
+    uint8_t nfds;  /* descriptors that came with it */
     uint64_t id;
 };
 
-/* A frame that the socket did not take. */
-struct queued {
+/* Descriptors that leave with the octets of one frame. */
+struct riders {
     struct list node;
-    struct frame_header header;
+    size_t from, to; /* the frame's octets in out */
     int fds[CHANNEL_FDS_MAX]; /* our duplicates */
     unsigned nfds;
-    char body[];
 };
 
 struct pending {
@@ -47,14 +50,19 @@ struct channel {
     struct channel_handler handler;
     void *context;
     char *peer;           /* owned */
-    struct list queue;    /* struct queued */
-    size_t backlog;       /* octets in queue */
+    struct buf out;       /* frames that wait to leave */
+    struct list riders;   /* struct riders, in order */
+    struct buf in;        /* octets of frames that are not whole yet */
+    int in_fds[FDS_WAITING_MAX];
+    unsigned in_nfds;
+    bool blocked;         /* the socket took no more: wait for it to be writable */
     struct map pending;   /* id -> struct pending, owned */
     uint64_t last_id;
     bool paused, lost, closing;
     bool told;            /* the closed callback has run */
     int busy;             /* callbacks of this channel on the stack */
     struct deferred again; /* read on, or tell that it is lost */
+    struct deferred send;  /* write what is gathered */
 };
 
 int frame_take_fd(struct frame *f, unsigned i)
@@ -73,11 +81,11 @@ static void frame_close_fds(const struct frame *f)
             close(f->fds[i]);
 }
 
-static void queued_free(struct queued *q)
+static void riders_free(struct riders *r)
 {
-    for (unsigned i = 0; i < q->nfds; i++)
-        close(q->fds[i]);
-    free(q);
+    for (unsigned i = 0; i < r->nfds; i++)
+        close(r->fds[i]);
+    free(r);
 }
 
 static void channel_lose(struct channel *c)
@@ -107,121 +115,182 @@ static void answer_all_with_nothing(struct channel *c)
 static void channel_free(struct channel *c)
 {
     struct list *node;
-    while ((node = list_shift(&c->queue)))
-        queued_free(LIST_ENTRY(node, struct queued, node));
+    while ((node = list_shift(&c->riders)))
+        riders_free(LIST_ENTRY(node, struct riders, node));
+    for (unsigned i = 0; i < c->in_nfds; i++)
+        close(c->in_fds[i]);
     loop_undefer(&c->again);
+    loop_undefer(&c->send);
+    buf_fini(&c->out);
+    buf_fini(&c->in);
     map_fini(&c->pending);
     free(c->peer);
     c->magic = 0;
     free(c);
 }
 
-/* One packet out. result: 1 sent, 0 would wait, -1 the other end has gone */
-static int send_packet(int fd, const struct frame_header *header, struct span body, const int *fds, unsigned nfds)
+/* --- out --------------------------------------------------------------------- */
+
+/* One write. result: octets taken, 0 would wait, -1 the other end has gone */
+static ssize_t send_octets(int fd, struct span octets, const struct riders *r)
 {
-    struct frame_header copy = *header;
-    struct iovec parts[2] = {{&copy, sizeof copy}, {NULL, body.n}};
-    memcpy(&parts[1].iov_base, &body.p, sizeof body.p); /* sendmsg does not write to it */
+    struct iovec part = {.iov_len = octets.n};
+    memcpy(&part.iov_base, &octets.p, sizeof octets.p); /* sendmsg does not write to it */
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int) * CHANNEL_FDS_MAX)];
     } control = {0};
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
-    if (nfds) {
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    if (r) {
         m.msg_control = control.room;
-        m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+        m.msg_controllen = CMSG_SPACE(sizeof(int) * r->nfds);
         struct cmsghdr *cmsg = CMSG_FIRSTHDR(&m);
         cmsg->cmsg_level = SOL_SOCKET;
         cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-        memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * nfds);
+        cmsg->cmsg_len = CMSG_LEN(sizeof(int) * r->nfds);
+        memcpy(CMSG_DATA(cmsg), r->fds, sizeof(int) * r->nfds);
     }
     for (;;) {
-        if (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-            return 1;
+        ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0)
+            return n;
         if (errno == EINTR)
             continue;
         return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? 0 : -1;
     }
 }
 
-static void queue_frame(struct channel *c, const struct frame_header *header, struct span body, const int *fds,
-                        unsigned nfds)
+static struct riders *first_riders(const struct channel *c)
 {
-    struct queued *q = malloc(sizeof *q + body.n);
-    CHECK(q != NULL);
-    q->header = *header;
-    q->nfds = 0;
-    if (body.n)
-        memcpy(q->body, body.p, body.n);
-    for (unsigned i = 0; i < nfds; i++) {
-        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-        if (fd < 0) { /* out of descriptors: the frame cannot be kept whole */
-            queued_free(q);
-            channel_lose(c);
-            return;
-        }
-        q->fds[q->nfds++] = fd;
-    }
-    list_push(&c->queue, &q->node);
-    c->backlog += body.n;
-    if (c->backlog > CHANNEL_QUEUE_MAX)
-        channel_lose(c);
+    return list_empty(&c->riders) ? NULL : LIST_ENTRY(c->riders.next, struct riders, node);
 }
 
-static bool channel_send(struct channel *c, const struct frame_header *header, struct span body, const int *fds,
+/* Octets before a frame with descriptors go alone, and such a frame goes alone too, so that
+ * the reader gets the descriptors with it. result: octets sent, 0 would wait, -1 gone */
+static ssize_t send_some(struct channel *c, size_t done)
+{
+    struct span left = span_skip(buf_span(&c->out), done);
+    struct riders *r = first_riders(c);
+    if (r && r->from > done)
+        left.n = r->from - done;
+    else if (r)
+        left.n = r->to - done;
+    ssize_t n = send_octets(c->fd, left, r && r->from == done ? r : NULL);
+    if (n > 0 && r && r->from == done) {
+        list_remove(&r->node); /* they left with the first octet */
+        riders_free(r);
+    }
+    return n;
+}
+
+void channel_flush(struct channel *c)
+{
+    size_t done = 0;
+    while (!c->lost && !c->blocked && done < c->out.len) {
+        ssize_t n = send_some(c, done);
+        if (n < 0)
+            channel_lose(c);
+        if (n == 0) {
+            c->blocked = true;
+            watch_set_events(c->watch, LOOP_READ | LOOP_WRITE);
+        }
+        if (n > 0)
+            done += (size_t)n;
+    }
+    LIST_EACH (node, after, &c->riders) {
+        struct riders *r = LIST_ENTRY(node, struct riders, node);
+        r->from -= done;
+        r->to -= done;
+    }
+    buf_consume(&c->out, done);
+    if (c->out.len == 0 && c->out.cap > READ_SIZE)
+        buf_fini(&c->out);
+}
+
+static void send_deferred(struct deferred *d, void *context)
+{
+    (void)d;
+    channel_flush(context);
+}
+
+/* result: false where descriptors have run out: the frame cannot be kept whole */
+static bool add_riders(struct channel *c, size_t from, const int *fds, unsigned nfds)
+{
+    struct riders *r = calloc(1, sizeof *r);
+    CHECK(r != NULL);
+    r->from = from;
+    r->to = c->out.len;
+    for (unsigned i = 0; i < nfds; i++) {
+        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) {
+            riders_free(r);
+            return false;
+        }
+        r->fds[r->nfds++] = fd;
+    }
+    list_push(&c->riders, &r->node);
+    return true;
+}
+
+static bool channel_send(struct channel *c, struct frame_header header, struct span body, const int *fds,
                          unsigned nfds)
 {
     CHECK_MAGIC(c, CHANNEL_MAGIC);
     CHECK(body.n <= CHANNEL_FRAME_MAX && nfds <= CHANNEL_FDS_MAX);
     if (c->fd < 0 || c->lost)
         return false;
-    int sent = list_empty(&c->queue) ? send_packet(c->fd, header, body, fds, nfds) : 0;
-    if (sent == 0)
-        queue_frame(c, header, body, fds, nfds);
-    if (sent < 0)
+    size_t from = c->out.len;
+    header.body = (uint32_t)body.n;
+    header.nfds = (uint8_t)nfds;
+    buf_put(&c->out, span_of(&header, sizeof header));
+    buf_put(&c->out, body);
+    if (c->out.full || (nfds && !add_riders(c, from, fds, nfds))) {
         channel_lose(c);
-    return sent >= 0;
-}
-
-static void send_queued(struct channel *c)
-{
-    struct list *node;
-    while (!c->lost && (node = c->queue.next) != &c->queue) {
-        struct queued *q = LIST_ENTRY(node, struct queued, node);
-        int sent = send_packet(c->fd, &q->header, span_of(q->body, q->header.body), q->fds, q->nfds);
-        if (sent == 0)
-            return;
-        if (sent < 0) {
-            channel_lose(c);
-            return;
-        }
-        list_remove(node);
-        c->backlog -= q->header.body;
-        queued_free(q);
+        return false;
     }
+    if (c->out.len > WRITE_EARLY)
+        channel_flush(c);
+    else
+        loop_defer(c->loop, &c->send);
+    return !c->lost;
 }
 
-static void collect_fds(struct msghdr *m, struct frame *f)
+/* --- in ---------------------------------------------------------------------- */
+
+/* result: false: more descriptors than any frame has announced */
+static bool collect_fds(struct channel *c, struct msghdr *m)
 {
+    bool good = !(m->msg_flags & MSG_CTRUNC);
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(m); cmsg; cmsg = CMSG_NXTHDR(m, cmsg)) {
         if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
             continue;
         size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n && f->nfds < CHANNEL_FDS_MAX; i++)
-            memcpy(&f->fds[f->nfds++], CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof fd, sizeof fd);
+            if (c->in_nfds < FDS_WAITING_MAX)
+                c->in_fds[c->in_nfds++] = fd;
+            else {
+                close(fd);
+                good = false;
+            }
+        }
     }
+    return good;
 }
 
-/* One packet in. result: 1 a frame, 0 nothing there, -1 the end or not ours to understand */
-static int receive_packet(struct channel *c, char *room, size_t size, struct frame_header *header, struct frame *f)
+/* One read. result: 1 octets came, 0 nothing there, -1 the end or not ours to understand */
+static int receive_octets(struct channel *c)
 {
-    struct iovec parts[2] = {{header, sizeof *header}, {room, size}};
+    char *room = buf_reserve(&c->in, READ_SIZE);
+    if (!room)
+        return -1;
+    struct iovec part = {room, READ_SIZE};
     union {
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int) * CHANNEL_FDS_MAX)];
     } control;
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2, .msg_control = control.room,
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room,
                        .msg_controllen = sizeof control.room};
     ssize_t n;
     do
@@ -229,17 +298,30 @@ static int receive_packet(struct channel *c, char *room, size_t size, struct fra
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return 0;
-    *f = (struct frame){0};
-    if (n > 0)
-        collect_fds(&m, f);
-    if (n < (ssize_t)sizeof *header || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-        header->body != (size_t)n - sizeof *header) {
-        frame_close_fds(f);
+    if (n <= 0)
         return -1;
-    }
-    f->type = header->type;
-    f->id = header->id;
-    f->body = span_of(room, header->body);
+    buf_grown(&c->in, (size_t)n);
+    return collect_fds(c, &m) ? 1 : -1;
+}
+
+/* Cuts a whole frame off left. result: 1 a frame, 0 not whole yet, -1 malformed */
+static int next_frame(struct channel *c, struct span *left, struct frame_header *header, struct frame *f)
+{
+    if (left->n < sizeof *header)
+        return 0;
+    memcpy(header, left->p, sizeof *header);
+    if (header->body > CHANNEL_FRAME_MAX || header->nfds > CHANNEL_FDS_MAX)
+        return -1;
+    if (left->n - sizeof *header < header->body)
+        return 0;
+    if (header->nfds > c->in_nfds)
+        return -1;
+    *f = (struct frame){.type = header->type, .id = header->id, .nfds = header->nfds};
+    f->body = span_slice(*left, sizeof *header, sizeof *header + header->body);
+    *left = span_skip(*left, sizeof *header + header->body);
+    memcpy(f->fds, c->in_fds, sizeof(int) * f->nfds);
+    c->in_nfds -= f->nfds;
+    memmove(c->in_fds, c->in_fds + f->nfds, sizeof(int) * c->in_nfds);
     return 1;
 }
 
@@ -257,27 +339,46 @@ static void deliver_frame(struct channel *c, const struct frame_header *header, 
     frame_close_fds(f);
 }
 
+static void deliver_frames(struct channel *c)
+{
+    struct span left = buf_span(&c->in);
+    struct frame_header header;
+    struct frame f;
+    int got = 1;
+    while (!c->closing && !c->paused && got > 0) {
+        got = next_frame(c, &left, &header, &f);
+        if (got > 0)
+            deliver_frame(c, &header, &f);
+    }
+    if (got < 0)
+        channel_lose(c);
+    buf_consume(&c->in, c->in.len - left.n);
+    if (c->in.len == 0)
+        buf_fini(&c->in);
+}
+
 static void receive_frames(struct channel *c)
 {
-    char *room = malloc(CHANNEL_FRAME_MAX);
-    CHECK(room != NULL);
+    /* A handler that runs the loop while it waits must not find its own frame overwritten. */
+    if (c->busy) {
+        loop_defer(c->loop, &c->again);
+        return;
+    }
     c->busy++;
+    deliver_frames(c); /* what was left when the channel was paused */
     for (int i = 0; !c->closing && !c->paused && !c->lost; i++) {
-        struct frame_header header;
-        struct frame f;
-        if (i == FRAMES_PER_STEP) {
+        if (i == READS_PER_STEP) {
             loop_defer(c->loop, &c->again);
             break;
         }
-        int got = receive_packet(c, room, CHANNEL_FRAME_MAX, &header, &f);
+        int got = receive_octets(c);
+        if (got == 0)
+            break;
+        deliver_frames(c); /* also before the end: what came whole counts */
         if (got < 0)
             channel_lose(c);
-        if (got <= 0)
-            break;
-        deliver_frame(c, &header, &f);
     }
     c->busy--;
-    free(room);
 }
 
 /* After callbacks: what a callback asked for (closing), or the news that the other end has gone. */
@@ -300,10 +401,12 @@ static void channel_settle(struct channel *c)
 
 static void channel_event(struct watch *w, unsigned events, void *context)
 {
-    (void)w;
     struct channel *c = context;
-    if (events & LOOP_WRITE)
-        send_queued(c);
+    if ((events & LOOP_WRITE) && c->blocked) {
+        c->blocked = false;
+        watch_set_events(w, LOOP_READ);
+        channel_flush(c);
+    }
     if (events & LOOP_READ)
         receive_frames(c);
     channel_settle(c);
@@ -318,22 +421,31 @@ static void channel_again(struct deferred *d, void *context)
     channel_settle(c);
 }
 
+bool channel_pair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0;
+}
+
 struct channel *channel_open(struct loop *l, int fd, const char *peer, const struct channel_handler *handler,
                              void *context)
 {
     struct channel *c = calloc(1, sizeof *c);
     int size = SOCKET_BUFFER;
     CHECK(c != NULL);
-    *c = (struct channel){.magic = CHANNEL_MAGIC, .loop = l, .fd = fd, .handler = *handler, .context = context,
-                          .peer = strdup(peer), .again = {.fn = channel_again, .context = c, .rank = LOOP_RANK_RESUME}};
+    *c = (struct channel){.magic = CHANNEL_MAGIC, .loop = l, .fd = fd, .handler = *handler, .context = context};
+    c->again = (struct deferred){.fn = channel_again, .context = c, .rank = LOOP_RANK_RESUME};
+    c->send = (struct deferred){.fn = send_deferred, .context = c, .rank = LOOP_RANK_SEND};
+    c->out.max = CHANNEL_QUEUE_MAX;
+    c->in.max = CHANNEL_FRAME_MAX + 4 * READ_SIZE;
+    c->peer = strdup(peer);
     CHECK(c->peer != NULL);
-    list_init(&c->queue);
+    list_init(&c->riders);
     /* The kernel cuts the size to what it allows; root may ask for more. */
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        !(c->watch = loop_watch(l, fd, LOOP_READ | LOOP_WRITE, channel_event, c)))
+        !(c->watch = loop_watch(l, fd, LOOP_READ, channel_event, c)))
         channel_lose(c);
     return c;
 }
@@ -347,8 +459,7 @@ void channel_close(struct channel **cp)
     CHECK_MAGIC(c, CHANNEL_MAGIC);
     if (c->closing)
         return;
-    if (!c->lost)
-        send_queued(c);
+    channel_flush(c);
     c->closing = true;
     loop_unwatch(&c->watch);
     close(c->fd);
@@ -382,7 +493,7 @@ bool channel_is_closed(const struct channel *c)
 
 size_t channel_backlog(const struct channel *c)
 {
-    return c->backlog;
+    return c->out.len;
 }
 
 void channel_pause(struct channel *c)
@@ -398,14 +509,12 @@ void channel_resume(struct channel *c)
 
 bool channel_notify(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds)
 {
-    struct frame_header header = {.body = (uint32_t)body.n, .type = type};
-    return channel_send(c, &header, body, fds, nfds);
+    return channel_send(c, (struct frame_header){.type = type}, body, fds, nfds);
 }
 
 bool channel_reply(struct channel *c, uint64_t id, uint16_t type, struct span body, const int *fds, unsigned nfds)
 {
-    struct frame_header header = {.body = (uint32_t)body.n, .type = type, .flags = FRAME_IS_REPLY, .id = id};
-    return channel_send(c, &header, body, fds, nfds);
+    return channel_send(c, (struct frame_header){.type = type, .flags = FRAME_IS_REPLY, .id = id}, body, fds, nfds);
 }
 
 uint64_t channel_request(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds,
@@ -417,9 +526,10 @@ uint64_t channel_request(struct channel *c, uint16_t type, struct span body, con
     CHECK(p != NULL);
     *p = (struct pending){++c->last_id, answer, context};
     map_set(&c->pending, span_of(&p->id, sizeof p->id), p);
-    struct frame_header header = {.body = (uint32_t)body.n, .type = type, .id = p->id};
-    channel_send(c, &header, body, fds, nfds); /* where it is lost now, the answer comes as NULL */
-    return p->id;
+    uint64_t id = p->id;
+    /* Where it is lost now, the answer comes as NULL. */
+    channel_send(c, (struct frame_header){.type = type, .id = id}, body, fds, nfds);
+    return id;
 }
 
 void channel_forget(struct channel *c, uint64_t id)

@@ -1,15 +1,16 @@
-/* A channel: one end of a UNIX seqpacket socket between two of our processes.
+/* A channel: one end of a UNIX stream socket pair between two of our processes.
  *
  * Master makes channels and hands them out; who is at the other end is known from
- * the channel itself (struct channel.peer), not from what it says. One frame is one
- * packet: a header and a body of tagged fields (message.h), and beside it up to
- * CHANNEL_FDS_MAX descriptors. A frame is a request (answered by one reply with the
- * same id), a reply, or a notice (never answered).
+ * the channel itself, not from what it says. A frame is a header and a body of
+ * tagged fields (message.h), and beside it up to CHANNEL_FDS_MAX descriptors. It is
+ * a request (answered by one reply with the same id), a reply, or a notice (never
+ * answered).
  *
- * Sending never waits: frames that the socket does not take at once are queued.
- * All frames of one loop step leave in the order of sending. A channel on which the
- * other end sends malformed frames is closed, as if the other end had gone: what
- * another process says can end a channel, never a process. */
+ * Sending never waits: frames are gathered and leave in one write at the end of the
+ * loop's step (docs/design/message-hop.md: the number of writes and wake-ups is what
+ * a hop costs). A channel on which the other end sends malformed frames is closed,
+ * as if the other end had gone: what another process says can end a channel, never a
+ * process. */
 #ifndef WIRE_CHANNEL_H
 #define WIRE_CHANNEL_H
 
@@ -45,7 +46,10 @@ struct channel_handler {
     void (*closed)(struct channel *c, void *context);
 };
 
-/* fd: a connected AF_UNIX SOCK_SEQPACKET socket, owned by the channel from now on, made non-blocking.
+/* Makes the two ends of a channel, close-on-exec. result: false with errno */
+bool channel_pair(int fds[2]);
+
+/* fd: one end of a channel_pair(), owned by the channel from now on, made non-blocking.
  * peer: a short name for logs ("cleanup/2"), copied. */
 struct channel *channel_open(struct loop *l, int fd, const char *peer, const struct channel_handler *handler,
                              void *context);
@@ -57,7 +61,9 @@ const char *channel_peer(const struct channel *c);
 void *channel_context(const struct channel *c);
 void channel_set_context(struct channel *c, const struct channel_handler *handler, void *context);
 bool channel_is_closed(const struct channel *c);
-/* Octets queued and not yet taken by the kernel: for back-pressure. */
+/* Sends now what is gathered, as far as that goes without waiting; for those who do not run their loop. */
+void channel_flush(struct channel *c);
+/* Octets gathered and not yet taken by the kernel: for back-pressure. */
 size_t channel_backlog(const struct channel *c);
 /* Stops and resumes reading from the other end. */
 void channel_pause(struct channel *c);
