@@ -3,8 +3,15 @@
  * Owned by the session that uses it; only that session calls it. Errors are
  * sticky: after a lost connection, a timeout or a cancellation every further call
  * returns the same result at once, so a session checks at command boundaries.
+ * The end of input is sticky for reading alone: replies still go out. After a timeout
+ * or a cancellation conn_write and conn_printf still queue (64 KiB at most): a last
+ * word ("421 ...") for the one try that conn_close makes.
  * Replies are gathered and written in one go when the session next waits for
- * input (or calls conn_flush), so pipelining needs no care. */
+ * input (or calls conn_flush), so pipelining needs no care. A peer that keeps sending
+ * does not hold up other sessions: after much input the session gives them a turn.
+ *
+ * An idle connection holds its struct and nothing else: buffers come with input or
+ * output and go when a wait begins with nothing in them. The process ignores SIGPIPE. */
 #ifndef IO_CONN_H
 #define IO_CONN_H
 
@@ -28,14 +35,15 @@ enum conn_result {
 enum line_ending {
     LINE_CRLF,    /* ended by CR LF */
     LINE_BARE_LF, /* ended by LF alone */
-    LINE_CUT,     /* not ended: the piece is as long as the limit (conn_read_piece only) */
+    LINE_CUT,     /* not ended: the piece is as long as the limit, or the input ended (conn_read_piece only) */
 };
 
 /* fd: a connected stream socket, non-blocking; the conn owns it from now on. Sets TCP_NODELAY. */
 struct conn *conn_new(int fd);
 /* Closes the socket and frees all; unsent replies are tried once, without waiting. Nulls *c. */
 void conn_close(struct conn **c);
-/* Takes the descriptor out, with what was read but not used (appended to unread); frees the rest. */
+/* Takes the descriptor out, with what was read but not used (appended to unread); frees the rest.
+ * The caller has flushed; what is still queued is tried once. Not for a connection under TLS. Nulls *c. */
 int conn_take_fd(struct conn **c, struct buf *unread);
 
 /* The deadline for every wait until the next call; set before each command. */
@@ -54,7 +62,8 @@ int conn_fd(const struct conn *c);
  * RFC 5321 2.3.8, 4.5.3.1.4 */
 enum conn_result conn_read_line(struct conn *c, size_t limit, struct span *line, enum line_ending *ending);
 
-/* Reads message text: as conn_read_line, but a longer line comes in pieces (LINE_CUT).
+/* Reads message text: as conn_read_line, but a longer line comes in pieces (LINE_CUT), and so
+ * does what stands behind the last LF when the input ends.
  * has_bare_cr: set where a CR that is not followed by LF stands in the piece (a CR at the
  *              very end of a cut piece is held back until its follower is known) */
 enum conn_result conn_read_piece(struct conn *c, size_t limit, struct span *piece, enum line_ending *ending,
@@ -66,7 +75,7 @@ enum conn_result conn_read_bytes(struct conn *c, size_t n, struct span *bytes);
 /* Whether input that was received is waiting to be read: without asking the kernel, and with. */
 bool conn_has_input(const struct conn *c);
 bool conn_poll_input(struct conn *c);
-/* Drops all input received so far (a change to TLS: RFC 3207 4.2). result: bytes dropped */
+/* Drops all input read so far (a change to TLS: RFC 3207 4.2). result: bytes dropped */
 size_t conn_drop_input(struct conn *c);
 
 /* Queues bytes to the peer; does not wait unless over 64 KiB are queued, then waits for room. */
