@@ -59,6 +59,7 @@ static const struct {
     {"mysql", &table_type_proxy},     {"pgsql", &table_type_proxy},     {"sqlite", &table_type_proxy},
     {"ldap", &table_type_proxy},      {"socketmap", &table_type_proxy}, {"tcp", &table_type_proxy},
     {"memcache", &table_type_proxy},  {"nis", &table_type_proxy},       {"file", &table_type_file},
+    {"pcre", &table_type_pcre},       {"regexp", &table_type_regexp},   {"cidr", &table_type_cidr},
 };
 
 static const struct table_type *type_by_name(struct span name)

@@ -41,7 +41,8 @@ struct table_members {
 };
 
 extern const struct table_type table_type_cdb, table_type_texthash, table_type_static, table_type_inline,
-    table_type_randmap, table_type_fail, table_type_union, table_type_pipe, table_type_proxy, table_type_file;
+    table_type_randmap, table_type_fail, table_type_union, table_type_pipe, table_type_proxy, table_type_file,
+    table_type_pcre, table_type_regexp, table_type_cidr;
 
 /* Says a warning "PATH, line N: TEXT" about the table's file; "TYPE map PATH, line N: TEXT" for rules. */
 void table_warn_line(const struct table_source *src, unsigned line, const char *format, ...)
