@@ -1,12 +1,14 @@
 #include "lib/wire/message.h"
 #include "lib/base/check.h"
 
+#include <endian.h>
+
 enum { FIELD_HEADER = 5, LOG_MOST = 200 };
 
 static void put_header(struct buf *out, unsigned tag, size_t length)
 {
     char header[FIELD_HEADER];
-    uint32_t n = (uint32_t)length;
+    uint32_t n = htole32((uint32_t)length);
     CHECK(tag > 0 && tag < 256 && length <= UINT32_MAX);
     header[0] = (char)tag;
     memcpy(header + 1, &n, sizeof n);
@@ -21,6 +23,7 @@ int wire_next_field(struct span *body, struct wire_field *field)
     if (body->n < FIELD_HEADER)
         return -1;
     memcpy(&n, body->p + 1, sizeof n);
+    n = le32toh(n);
     if (n > body->n - FIELD_HEADER)
         return -1;
     field->tag = span_at(*body, 0);
@@ -33,8 +36,9 @@ void wire_put_num(struct buf *out, unsigned tag, const wire_num *value)
 {
     if (*value == 0)
         return;
-    put_header(out, tag, sizeof *value);
-    buf_put(out, span_of(value, sizeof *value));
+    uint64_t little = htole64(*value);
+    put_header(out, tag, sizeof little);
+    buf_put(out, span_of(&little, sizeof little));
 }
 
 void wire_put_bytes(struct buf *out, unsigned tag, const wire_bytes *value)
@@ -51,6 +55,7 @@ bool wire_get_num(struct arena *a, struct span field, wire_num *value)
     if (field.n != sizeof *value)
         return false;
     memcpy(value, field.p, sizeof *value);
+    *value = le64toh(*value);
     return true;
 }
 
@@ -92,7 +97,7 @@ void wire_end(struct buf *out, size_t mark)
 {
     if (out->full || mark < FIELD_HEADER)
         return;
-    uint32_t n = (uint32_t)(out->len - mark);
+    uint32_t n = htole32((uint32_t)(out->len - mark));
     memcpy(out->data + mark - sizeof n, &n, sizeof n);
 }
 
