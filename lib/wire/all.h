@@ -4,6 +4,7 @@
 
 #include "lib/wire/attempt.msg.h"
 #include "lib/wire/control.msg.h"
+#include "lib/wire/envelope.msg.h"
 #include "lib/wire/login.msg.h"
 #include "lib/wire/queue.msg.h"
 #include "lib/wire/submit.msg.h"
@@ -12,7 +13,7 @@
     M(listener) M(file_opened) M(directory) M(service) M(boot) M(ready) M(channel_wanted) M(channel_made)    \
     M(channel_given) M(alive) M(idle) M(stop) M(settings) M(trouble)                                         \
     M(recipient) M(spool_wanted) M(spool_made) M(spool_dropped) M(submit) M(submitted) M(room_wanted)        \
-    M(intake) M(arrived) M(spill) M(spilled) M(recycle) M(recycled) M(pressure)                              \
+    M(intake) M(arrived) M(spill) M(spilled) M(recycle) M(recycled) M(pressure) M(stored_envelope)           \
     M(attempt) M(verdict) M(attempted) M(notify)                                                             \
     M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)
 

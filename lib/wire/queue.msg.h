@@ -19,7 +19,7 @@ MESSAGE(0x0301, intake, INTAKE);
 /* cleanup -> qmgr, notice: a message is on stable storage */
 #define ARRIVED(F)                                                                                           \
     F(1, bytes, id, "queue ID")                                                                              \
-    F(2, bytes, envelope, "the stored envelope as lib/queue/envelope.h encodes it")                          \
+    F(2, bytes, envelope, "stored_envelope; empty where it is too long for a frame: read the record")        \
     F(3, bytes, text, "the message text, where it is short enough to travel along; else empty")              \
     F(4, num, segment, "1 + the log segment it lies in; 0: it is a file of its own")                         \
     F(5, num, offset, "octets into the segment")                                                             \
