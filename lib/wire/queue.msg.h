@@ -9,11 +9,13 @@
 #include "lib/wire/message.h"
 #include "lib/wire/submit.msg.h"
 
-/* cleanup -> qmgr, notice, first on the channel: who speaks and where its log stands */
+/* cleanup -> qmgr, notice, first on the channel and when it goes on to another segment: who speaks,
+ * where its log stands */
 #define INTAKE(F)                                                                                            \
     F(1, num, slot, "of the cleanup process: names its part of the log")                                     \
-    F(2, num, segment, "number of the segment that is being written; all others are closed")                 \
-    F(3, num, spills, "1: this process may be asked to spill")
+    F(2, num, segment, "1 + number of the segment that is being written; all others are closed; 0: none is") \
+    F(3, num, spills, "1: this process may be asked to spill")                                               \
+    F(4, num, generation, "of that segment")
 MESSAGE(0x0301, intake, INTAKE);
 
 /* cleanup -> qmgr, notice: a message is on stable storage */
@@ -24,7 +26,8 @@ MESSAGE(0x0301, intake, INTAKE);
     F(4, num, segment, "1 + the log segment it lies in; 0: it is a file of its own")                         \
     F(5, num, offset, "octets into the segment")                                                             \
     F(6, num, length, "octets of its record in the segment")                                                 \
-    F(7, num, slot, "of the cleanup process whose log it is in")
+    F(7, num, slot, "of the cleanup process whose log it is in")                                             \
+    F(8, num, generation, "of the segment: how often it has been used anew")
 MESSAGE(0x0302, arrived, ARRIVED);
 
 /* qmgr -> cleanup, notice: these messages are not finished yet; make files of them. Each is
@@ -33,7 +36,8 @@ MESSAGE(0x0302, arrived, ARRIVED);
     F(1, bytes, id, "queue ID")                                                                              \
     F(2, num, segment, "as in arrived")                                                                      \
     F(3, num, offset, "as in arrived")                                                                       \
-    F(4, num, length, "as in arrived")
+    F(4, num, length, "as in arrived")                                                                       \
+    F(5, num, generation, "as in arrived")
 MESSAGE(0x0303, spill, SPILL);
 #define SPILLED(F)                                                                                           \
     F(1, bytes, id, "queue ID")                                                                              \
@@ -41,10 +45,14 @@ MESSAGE(0x0303, spill, SPILL);
 MESSAGE(0x0304, spilled, SPILLED);
 
 /* qmgr -> cleanup, notice: nothing in this closed segment is needed any more, journal synced */
-#define RECYCLE(F) F(1, num, segment, "1 + its number")
+#define RECYCLE(F)                                                                                           \
+    F(1, num, segment, "1 + its number")                                                                     \
+    F(2, num, generation, "as in arrived; where the segment has another one by now, nothing is done")
 MESSAGE(0x0305, recycle, RECYCLE);
 /* cleanup -> qmgr, notice: its old records can never be read again (a new header is on stable storage) */
-#define RECYCLED(F) F(1, num, segment, "1 + its number")
+#define RECYCLED(F)                                                                                          \
+    F(1, num, segment, "1 + its number")                                                                     \
+    F(2, num, generation, "the one that is gone")
 MESSAGE(0x0306, recycled, RECYCLED);
 
 /* qmgr -> cleanup, notice: intake outruns delivery */
