@@ -47,6 +47,7 @@ static void take_file(struct channel *c, struct frame *f, void *context)
         close(file->fd);
     file->fd = frame_take_fd(f, 0);
     file->error = file->fd < 0 && m.error == 0 ? ENOENT : (int)m.error;
+    proc_tables_changed(p, file->path);
     if (p->running && p->spec->file_changed)
         p->spec->file_changed(p, p->own, file->path);
 }

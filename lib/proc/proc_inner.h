@@ -5,6 +5,7 @@
 #include "lib/base/map.h"
 #include "lib/param/settings.h"
 #include "lib/proc/proc.h"
+#include "lib/table/table.h"
 
 enum { PROC_CONTROL_FD = 3, PROC_LISTENERS_MAX = 64, PROC_DIRECTORIES_MAX = 16 };
 
@@ -47,6 +48,7 @@ struct proc {
     struct channel *master;
     struct msg_boot boot;
     struct settings settings;
+    struct tables *tables; /* NULL before proc_tables() */
     void *own;
     bool booted, running, stopping, busy;
     int status;
@@ -72,6 +74,9 @@ struct proc {
 bool proc_boot_receive(struct proc *p);
 /* One frame from master, before or after boot. */
 void proc_master_frame(struct channel *c, struct frame *f, void *context);
+
+/* tables.c: a new descriptor for a file goes to the tables that read it. */
+void proc_tables_changed(struct proc *p, const char *path);
 
 /* serve.c */
 void proc_serve_channel(struct proc *p, int fd, const struct msg_channel_given *who);

@@ -6,6 +6,7 @@
 #include "lib/wire/control.msg.h"
 #include "lib/wire/envelope.msg.h"
 #include "lib/wire/login.msg.h"
+#include "lib/wire/lookup.msg.h"
 #include "lib/wire/queue.msg.h"
 #include "lib/wire/submit.msg.h"
 
@@ -15,6 +16,7 @@
     M(recipient) M(spool_wanted) M(spool_made) M(spool_dropped) M(submit) M(submitted) M(room_wanted)        \
     M(intake) M(arrived) M(spill) M(spilled) M(recycle) M(recycled) M(pressure) M(stored_envelope)           \
     M(attempt) M(verdict) M(attempted) M(notify)                                                             \
-    M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)
+    M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)   \
+    M(lookup) M(lookup_answer)
 
 #endif
