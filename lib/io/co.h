@@ -17,7 +17,7 @@
 struct co;
 
 enum {
-    CO_STACK_BYTES = 256 * 1024, /* reserved address space, touched as needed */
+    CO_STACK_BYTES = 256 * 1024, /* reserved address space, 64 KiB of it guard; touched as needed */
 };
 
 /* Starts fn(argument) as a coroutine; it first runs in the loop's current or next step.
@@ -37,6 +37,9 @@ void co_cancel_all(void);
 
 /* How many are alive. */
 size_t co_count(void);
+/* Gives back the stacks and watches that are kept for use again; none is alive (checked).
+ * Before loop_free(), and after a wave of sessions. */
+void co_release(void);
 
 /* One line a coroutine for a dump: id, name, what it waits for and for how long. */
 void co_each(void (*fn)(uint64_t id, const char *name, const char *waiting_for, int64_t since_ms, void *context),
