@@ -5,6 +5,7 @@
 #include "lib/wire/attempt.msg.h"
 #include "lib/wire/control.msg.h"
 #include "lib/wire/envelope.msg.h"
+#include "lib/wire/journal.msg.h"
 #include "lib/wire/login.msg.h"
 #include "lib/wire/lookup.msg.h"
 #include "lib/wire/queue.msg.h"
@@ -17,6 +18,7 @@
     M(intake) M(arrived) M(spill) M(spilled) M(recycle) M(recycled) M(pressure) M(stored_envelope)           \
     M(attempt) M(verdict) M(attempted) M(notify)                                                             \
     M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)   \
-    M(lookup) M(lookup_answer)
+    M(lookup) M(lookup_answer)                                                                              \
+    M(journal_entry)
 
 #endif
