@@ -82,7 +82,7 @@ static int give_name(struct newfile *f, const char *name)
     return linkat(AT_FDCWD, self, f->directory, name, AT_SYMLINK_FOLLOW);
 }
 
-enum store_result newfile_link(struct newfile *f, const char *name, struct buf *why)
+enum store_result newfile_name(struct newfile *f, const char *name, struct buf *why)
 {
     enum store_result result;
     if (fsync(f->fd) != 0) {
@@ -97,6 +97,14 @@ enum store_result newfile_link(struct newfile *f, const char *name, struct buf *
         return taken ? STORE_EXISTS : result;
     }
     f->temporary[0] = '\0';
+    return STORE_OK;
+}
+
+enum store_result newfile_link(struct newfile *f, const char *name, struct buf *why)
+{
+    enum store_result result = newfile_name(f, name, why);
+    if (result != STORE_OK)
+        return result;
     if (!store_sync_directory(f->directory, why)) {
         (void)unlinkat(f->directory, name, 0);
         newfile_drop(f);

@@ -38,7 +38,11 @@ enum store_result newfile_open(struct newfile *f, int directory, enum newfile_wa
 /* Writes all at an offset. waits
  * result: STORE_OK, STORE_FULL, STORE_FAILED */
 enum store_result store_write(int fd, struct span octets, uint64_t offset, struct buf *why);
-/* Syncs the file, gives it its name, syncs the directory. f->fd stays open and is the caller's. waits
+/* Syncs the file and gives it its name, which is safe only after store_sync_directory(). f->fd stays open
+ * and is the caller's. waits
+ * result: STORE_OK; STORE_EXISTS, STORE_FULL, STORE_FAILED (why): as newfile_drop(), there is no file */
+enum store_result newfile_name(struct newfile *f, const char *name, struct buf *why);
+/* The same, and syncs the directory. f->fd stays open and is the caller's. waits
  * result: STORE_OK; STORE_EXISTS, STORE_FULL, STORE_FAILED: as newfile_drop(), there is no file */
 enum store_result newfile_link(struct newfile *f, const char *name, struct buf *why);
 /* Gives it up. Harmless after newfile_link(). */

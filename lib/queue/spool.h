@@ -1,0 +1,96 @@
+/* Messages in files of their own: queue/<hash>/<ID>.
+ *
+ * Large messages begin here, and those that are not finished within seconds are copied
+ * here from the intake log. A file is one record (envelope.h), whole and synced before it
+ * has its name, never changed and never moved while it is needed. The hash is the fifth
+ * character of the ID: the messages of the same 52 seconds lie in one directory, so that a
+ * batch of them costs one or two directory syncs.
+ *
+ * A file that is damaged goes to queue/corrupt/ and stays there; names that are not ours
+ * are left alone. Called by those who may wait for the disk. */
+#ifndef QUEUE_SPOOL_H
+#define QUEUE_SPOOL_H
+
+#include "lib/queue/envelope.h"
+#include "lib/queue/newfile.h"
+
+struct spool;
+
+/* directory: queue/, borrowed for the life of the spool.
+ * result: the caller's; NULL with why */
+struct spool *spool_open(int directory, struct buf *why);
+/* Nulls *s. */
+void spool_close(struct spool **s);
+
+/* --- writing ------------------------------------------------------------------ */
+
+/* A file on its way. Zeros are none. */
+struct spool_file {
+    struct queue_id id;
+    struct newfile file;
+    struct stored_hash *hash; /* owned; of what was written */
+    uint64_t written;         /* octets */
+    uint64_t text_end;        /* octets there must be behind the text */
+    unsigned place;           /* its directory's number */
+    enum store_result result; /* after spool_commit() */
+};
+
+/* Begins a file with its head. waits
+ * result: STORE_OK; STORE_FULL, STORE_FAILED (why): nothing is left */
+enum store_result spool_begin(struct spool *s, struct spool_file *f, const struct queue_id *id, struct span envelope,
+                              uint64_t text_size, struct buf *why);
+/* The text, in pieces that come to text_size octets. waits. result: as above; on an error drop it */
+enum store_result spool_put(struct spool_file *f, struct span text, struct buf *why);
+/* END; the kernel begins to write to the disk. All of the text must be there (checked). */
+enum store_result spool_end(struct spool_file *f, struct buf *why);
+/* Makes n files that were ended safe, with one directory sync for all in the same directory, and tells
+ * for each what became of it in result: STORE_OK: on stable storage (also where it was before);
+ * STORE_FULL, STORE_FAILED (why, of the last such): nothing is left of it. waits
+ * The files are closed. */
+void spool_commit(struct spool *s, struct spool_file *const *files, size_t n, struct buf *why);
+/* Gives a file up. Harmless after spool_commit() and on zeros. */
+void spool_drop(struct spool_file *f);
+
+/* A file without a name, in the same file system, for a text that is still coming in.
+ * result: a descriptor, the caller's; -1 with why and *result STORE_FULL or STORE_FAILED */
+int spool_scratch(struct spool *s, enum store_result *result, struct buf *why);
+
+/* --- reading ------------------------------------------------------------------ */
+
+enum spool_found {
+    SPOOL_GOOD,
+    SPOOL_GONE,    /* there is no such file */
+    SPOOL_DAMAGED, /* it is not what it must be */
+    SPOOL_ERROR,   /* it cannot be read now */
+};
+
+/* Opens a message and proves its head; the text lies from st->text_offset on.
+ * fd: set to a descriptor for reading, the caller's, where SPOOL_GOOD; st is made in a. waits
+ * result: SPOOL_GOOD; SPOOL_GONE, SPOOL_DAMAGED, SPOOL_ERROR (why) */
+enum spool_found spool_get(struct spool *s, struct arena *a, const struct queue_id *id, struct stored *st, int *fd,
+                           struct buf *why);
+/* Reads all of it and proves the text too. waits
+ * result: SPOOL_GOOD; SPOOL_DAMAGED, SPOOL_ERROR (why) */
+enum spool_found spool_prove(int fd, const struct stored *st, struct buf *why);
+
+/* Removes a message; certain only after spool_sync(). One that is gone is good.
+ * result: false with why */
+bool spool_remove(struct spool *s, const struct queue_id *id, struct buf *why);
+/* Syncs the directories in which something was removed. waits
+ * result: false with why: some removals may come back after a power cut */
+bool spool_sync(struct spool *s, struct buf *why);
+
+/* Moves a damaged message to corrupt/, synced. waits
+ * name: set to what it is called there; result: false with why: it stays where it is */
+bool spool_set_aside(struct spool *s, const struct queue_id *id, struct buf *name, struct buf *why);
+
+/* Calls message for each file that is called like a message of its directory, unknown for every other name
+ * ("<hash>/<name>"; those of files on their way are passed over). No order. waits
+ * result: false with why where a directory cannot be read (the others were) */
+struct spool_visitor {
+    void (*message)(const struct queue_id *id, void *context);
+    void (*unknown)(const char *name, void *context);
+};
+bool spool_scan(struct spool *s, const struct spool_visitor *v, void *context, struct buf *why);
+
+#endif
