@@ -89,7 +89,7 @@ static bool header_copy_get(int fd, off_t at, uint32_t slot, uint32_t number, st
 }
 
 /* The newer of the copies that are good: a renewal may have been cut between the two. */
-static bool header_get(int fd, uint32_t slot, uint32_t number, struct segment_header *h, struct buf *why)
+bool segment_get_header(int fd, uint32_t slot, uint32_t number, struct segment_header *h, struct buf *why)
 {
     struct segment_header second;
     struct stat st;
@@ -162,7 +162,7 @@ int segment_open(int directory, uint32_t slot, uint32_t number, bool writing, st
         store_put_error(why, "opening the segment", errno);
         return -1;
     }
-    if (!header_get(fd, slot, number, h, why)) {
+    if (!segment_get_header(fd, slot, number, h, why)) {
         close(fd);
         return -1;
     }

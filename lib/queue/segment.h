@@ -43,6 +43,10 @@ enum store_result segment_make(int directory, enum newfile_way way, const struct
 int segment_open(int directory, uint32_t slot, uint32_t number, bool writing, struct segment_header *h,
                  struct buf *why);
 
+/* Reads the header of an open file, the newer copy of those that are good; of a file that is cut off the
+ * size is what is left. result: false with why */
+bool segment_get_header(int fd, uint32_t slot, uint32_t number, struct segment_header *h, struct buf *why);
+
 /* Gives it a higher generation and a fresh seed, in *h and in the file: its records are gone, for ever
  * once the file is synced. waits
  * result: STORE_OK; STORE_FULL, STORE_FAILED (why): then the segment must not be used */
