@@ -19,6 +19,7 @@
 
 enum {
     STACK_GUARD = 64 * 1024, /* whole pages of any machine; further than a frame of ours reaches */
+    STACK_GUARD_INSTALL = 102, /* MADV_GUARD_INSTALL, newer than our C library's headers */
     STACK_PER_SLAB = 64,
     STACK_HOT_MOST = 64,    /* free stacks that keep their pages */
     STACK_PAINT = 0xa5,
@@ -56,11 +57,11 @@ static char *stack_low(struct stack_free *top)
     return (char *)(top + 1) - stack_size();
 }
 
-/* Address space for further stacks; nothing in it can be touched yet. */
+/* Address space for further stacks. */
 static struct stack_slab *slab_new(void)
 {
     size_t n = (size_t)STACK_PER_SLAB * CO_STACK_BYTES;
-    char *base = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    char *base = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
     (void)madvise(base, n, MADV_NOHUGEPAGE); /* refused by kernels without huge pages */
@@ -68,6 +69,15 @@ static struct stack_slab *slab_new(void)
     CHECK(slab != NULL);
     slab->base = base;
     return slab;
+}
+
+/* Makes the lowest part of a stack unusable: by a mark in the page tables where the kernel has that
+ * (6.13), else by a mapping of its own, of which a process may have 65,530. result: 0, or -1 with errno */
+static int stack_guard(char *base)
+{
+    if (madvise(base, STACK_GUARD, STACK_GUARD_INSTALL) == 0)
+        return 0;
+    return mprotect(base, STACK_GUARD, PROT_NONE);
 }
 
 static char *stack_map(struct stack_pool *p)
@@ -79,11 +89,11 @@ static char *stack_map(struct stack_pool *p)
         slab->next = p->slabs;
         p->slabs = slab;
     }
-    char *low = p->slabs->base + (size_t)p->slabs->used * CO_STACK_BYTES + STACK_GUARD;
-    if (mprotect(low, stack_size(), PROT_READ | PROT_WRITE) != 0)
+    char *base = p->slabs->base + (size_t)p->slabs->used * CO_STACK_BYTES;
+    if (stack_guard(base) != 0)
         return NULL;
     p->slabs->used++;
-    return low;
+    return base + STACK_GUARD;
 }
 
 static char *stack_shift(struct stack_free **head)

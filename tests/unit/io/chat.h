@@ -106,4 +106,11 @@ static inline void chat_session(struct chat *chat)
     conn_close(&chat->conn);
 }
 
+/* What a peer says to all of this, and what it hears; the session's file holds chat_file. */
+static const char chat_file[] = "file\r\n";
+static const char chat_says[] =
+    "SAY hi\r\nTEXT\r\nline\r\nbare\nc\rr\r\n..\r\n.\n.\r\n.\r\nTAKE 3\r\nabcSEND 6\r\nHUH\r\nQUIT\r\nmore";
+static const char chat_hears[] = "220 hello\r\n200 hi\r\n354 go on\r\n250 6 15 bare-cr bare-lf\r\n250 294\r\n"
+                                 "200 file follows\r\nfile\r\n500 what\r\n221 bye\r\n";
+
 #endif

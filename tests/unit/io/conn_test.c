@@ -490,14 +490,11 @@ Test(conn, holds_a_whole_pipelined_session)
 {
     struct chat chat = {.file = memfd_create("file", MFD_CLOEXEC)};
     struct buf heard = BUF_INIT;
-    cr_assert_eq(write(chat.file, "file\r\n", 6), 6);
+    cr_assert_eq(write(chat.file, chat_file, sizeof chat_file - 1), (ssize_t)sizeof chat_file - 1);
 
-    run_chat(&chat,
-             SPAN("SAY hi\r\nTEXT\r\nline\r\nbare\nc\rr\r\n..\r\n.\n.\r\n.\r\nTAKE 3\r\nabcSEND 6\r\nHUH\r\nQUIT\r\nmore"),
-             &heard);
+    run_chat(&chat, span_text(chat_says), &heard);
 
-    cr_expect_str_eq(buf_text(&heard), "220 hello\r\n200 hi\r\n354 go on\r\n250 6 15 bare-cr bare-lf\r\n250 294\r\n"
-                                       "200 file follows\r\nfile\r\n500 what\r\n221 bye\r\n");
+    cr_expect_str_eq(buf_text(&heard), chat_hears);
     cr_expect_eq(chat.ended, CONN_OK);
     close(chat.file);
     buf_fini(&heard);
