@@ -23,6 +23,10 @@ HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-au
             -fno-delete-null-pointer-checks -fno-strict-overflow
 LINK     := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed
 OPTIMISE := -O2 -D_FORTIFY_SOURCE=2
+# clang 14 wants the option below confirmed by this one; later versions ignore it.
+ifneq ($(findstring clang,$(CC)),)
+HARDEN   += -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+endif
 ifeq ($(shell uname -m),x86_64)
 HARDEN   += -fcf-protection=branch
 endif
