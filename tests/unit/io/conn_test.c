@@ -209,6 +209,19 @@ Test(conn_read_piece, gives_back_every_mixture_of_endings_however_it_arrives)
     }
 }
 
+Test(conn_read_line, takes_a_line_at_the_limit_octet_by_octet)
+{
+    struct sips sips = {.text = SPAN("12345\r\n12345\n123456\r\nok\r\n"), .one_by_one = true};
+    struct fixture f = {.conn = conn_new(-1), .peer = -1};
+    conn_set_transport(f.conn, &transport_sips, &sips);
+
+    expect_line(&f, 5, CONN_OK, SPAN("12345"), LINE_CRLF);
+    expect_line(&f, 5, CONN_OK, SPAN("12345"), LINE_BARE_LF);
+    expect_line(&f, 5, CONN_TOO_LONG, SPAN_NONE, LINE_CUT);
+    expect_line(&f, 5, CONN_OK, SPAN("ok"), LINE_CRLF);
+    fixture_end(&f);
+}
+
 static void expect_piece(struct fixture *f, size_t limit, struct span text, enum line_ending end, bool bare)
 {
     struct span piece;
