@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -28,8 +27,7 @@ struct entry {
 struct intake {
     uint32_t magic;
     struct intake_config config;
-    int directory; /* the slot's, owned */
-    enum newfile_way way;
+    struct newfile_home home;
     struct entry *entries; /* owned */
     size_t count, cap;
     uint32_t last_number; /* the highest there is or was */
@@ -90,7 +88,7 @@ static void found_segment(uint32_t number, void *context)
     struct segment_header h;
     struct buf why = BUF_INIT;
     bool has_record = false;
-    int fd = segment_open(i->directory, i->config.slot, number, false, &h, &why);
+    int fd = segment_open(i->config.directory, i->config.slot, number, false, &h, &why);
     if (fd < 0 || !segment_scan(fd, &h, note_record, &has_record, &why)) {
         buf_printf(&i->damage, "%s%lu: %s", i->damage.len ? "; " : "", (unsigned long)number, buf_text(&why));
         if (number > i->last_number)
@@ -103,34 +101,15 @@ static void found_segment(uint32_t number, void *context)
     buf_fini(&why);
 }
 
-static int open_slot(const struct intake_config *config, struct buf *why)
-{
-    char name[SEGMENT_NAME_MAX];
-    segment_put_name(name, config->slot);
-    if (mkdirat(config->directory, name, 0700) == 0) {
-        if (!store_sync_directory(config->directory, why))
-            return -1;
-    } else if (errno != EEXIST) {
-        store_put_error(why, "making the slot's directory", errno);
-        return -1;
-    }
-    int fd = openat(config->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        store_put_error(why, "opening the slot's directory", errno);
-    return fd;
-}
-
 struct intake *intake_open(const struct intake_config *config, struct buf *why)
 {
     CHECK(config->segment_bytes >= SEGMENT_SIZE_MIN && config->segment_bytes <= SEGMENT_SIZE_MAX);
-    int directory = open_slot(config, why);
-    if (directory < 0)
-        return NULL;
     struct intake *i = calloc(1, sizeof *i);
     CHECK(i != NULL);
-    *i = (struct intake){.magic = INTAKE_MAGIC, .config = *config, .directory = directory, .fd = -1};
-    i->way = newfile_probe(directory);
-    if (!segment_each_number(directory, found_segment, i, why))
+    *i = (struct intake){.magic = INTAKE_MAGIC, .config = *config, .fd = -1};
+    newfile_sweep(config->directory);
+    i->home = newfile_probe(config->directory, config->directory);
+    if (!segment_each_number(config->directory, found_segment, i, why))
         intake_close(&i);
     return i;
 }
@@ -144,7 +123,6 @@ void intake_close(struct intake **where)
     CHECK_MAGIC(i, INTAKE_MAGIC);
     if (i->fd >= 0)
         close(i->fd);
-    close(i->directory);
     buf_fini(&i->damage);
     buf_fini(&i->batch);
     buf_fini(&i->offsets);
@@ -176,13 +154,10 @@ static enum store_result make_segment(struct intake *i, struct buf *why)
     struct segment_header h = {.slot = i->config.slot, .size = i->config.segment_bytes};
     enum store_result result = STORE_EXISTS;
     for (int tries = 0; result == STORE_EXISTS && tries < 100; tries++) {
-        int fd;
         h.number = ++i->last_number;
         segment_fresh_bond(&h.bond);
         buf_clear(why);
-        result = segment_make(i->directory, i->way, &h, &fd, why);
-        if (result == STORE_OK)
-            close(fd);
+        result = segment_make(&i->home, &h, why);
     }
     if (result == STORE_OK)
         entry_add(i, h.number, SEGMENT_FREE, h.bond.generation);
@@ -203,7 +178,7 @@ static enum store_result open_current(struct intake *i, struct buf *why)
 {
     struct entry *e;
     while ((e = free_segment(i))) {
-        i->fd = segment_open(i->directory, i->config.slot, e->number, true, &i->header, why);
+        i->fd = segment_open(i->config.directory, i->config.slot, e->number, true, &i->header, why);
         /* A generation for this use; it becomes safe with the first batch. */
         if (i->fd >= 0 && segment_renew(i->fd, &i->header, why) == STORE_OK)
             break;
@@ -378,11 +353,11 @@ static enum store_result remove_segment(struct intake *i, struct entry *e, struc
 {
     char name[SEGMENT_NAME_MAX];
     segment_put_name(name, e->number);
-    if (unlinkat(i->directory, name, 0) != 0 && errno != ENOENT) {
+    if (unlinkat(i->config.directory, name, 0) != 0 && errno != ENOENT) {
         store_put_error(why, "removing the segment", errno);
         return STORE_FAILED;
     }
-    if (!store_sync_directory(i->directory, why))
+    if (!store_sync_directory(i->config.directory, why))
         return STORE_FAILED;
     *e = i->entries[--i->count];
     return STORE_OK;
@@ -391,7 +366,7 @@ static enum store_result remove_segment(struct intake *i, struct entry *e, struc
 static enum store_result renew_segment(struct intake *i, struct entry *e, struct buf *why)
 {
     struct segment_header h;
-    int fd = segment_open(i->directory, i->config.slot, e->number, true, &h, why);
+    int fd = segment_open(i->config.directory, i->config.slot, e->number, true, &h, why);
     if (fd < 0)
         return STORE_FAILED;
     enum store_result result = segment_renew(fd, &h, why);
@@ -430,7 +405,7 @@ bool intake_fetch(struct intake *i, struct arena *a, const struct intake_place *
         buf_puts(why, "another slot's message");
         return false;
     }
-    int fd = segment_open(i->directory, place->slot, place->segment, false, &h, why);
+    int fd = segment_open(i->config.directory, place->slot, place->segment, false, &h, why);
     if (fd < 0)
         return false;
     bool good = h.bond.generation == place->generation;

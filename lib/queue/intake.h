@@ -27,13 +27,13 @@ struct intake_place {
 };
 
 struct intake_config {
-    int directory;          /* intake/, borrowed for the life of the intake */
+    int directory;          /* intake/<slot>/, borrowed for the life of the intake */
     uint32_t slot;
     uint64_t segment_bytes; /* of segments that are made: SEGMENT_SIZE_MIN to SEGMENT_SIZE_MAX */
     unsigned spare_max;     /* unused segments that are kept; further ones are removed */
 };
 
-/* Opens the slot, makes its directory where it is new. waits
+/* Opens the slot; removes temporary files that an earlier process left. waits
  * result: the intake, the caller's; NULL with why where the directory cannot be used */
 struct intake *intake_open(const struct intake_config *config, struct buf *why);
 /* What was appended and not committed is gone. Nulls *i. */

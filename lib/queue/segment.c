@@ -132,12 +132,11 @@ static enum store_result write_zeros(int fd, uint64_t size, struct buf *why)
     return result;
 }
 
-enum store_result segment_make(int directory, enum newfile_way way, const struct segment_header *h, int *fd,
-                               struct buf *why)
+enum store_result segment_make(const struct newfile_home *home, const struct segment_header *h, struct buf *why)
 {
     struct newfile f;
     char name[SEGMENT_NAME_MAX];
-    enum store_result result = newfile_open(&f, directory, way, why);
+    enum store_result result = newfile_open(&f, home, why);
     if (result != STORE_OK)
         return result;
     if ((result = write_zeros(f.fd, h->size, why)) != STORE_OK ||
@@ -148,7 +147,7 @@ enum store_result segment_make(int directory, enum newfile_way way, const struct
     segment_put_name(name, h->number);
     result = newfile_link(&f, name, why);
     if (result == STORE_OK)
-        *fd = f.fd;
+        close(f.fd);
     return result;
 }
 

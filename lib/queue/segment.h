@@ -33,10 +33,8 @@ struct segment_header {
 };
 
 /* Makes the file: zeros, header, all synced.
- * fd: set to a descriptor for reading and writing, the caller's
  * result: STORE_OK, STORE_FULL, STORE_EXISTS, STORE_FAILED (why) */
-enum store_result segment_make(int directory, enum newfile_way way, const struct segment_header *h, int *fd,
-                               struct buf *why);
+enum store_result segment_make(const struct newfile_home *home, const struct segment_header *h, struct buf *why);
 
 /* Opens a segment of a slot's directory. writing: also for writing
  * result: a descriptor, the caller's; -1 with why where there is no file, or no good header in it */

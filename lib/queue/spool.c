@@ -10,67 +10,16 @@
 #include <unistd.h>
 
 enum {
-    PLACES = 52,   /* directories, one for each character of the alphabet of IDs */
-    HASH_AT = 4,   /* the character of the ID that chooses */
     READ_AT_ONCE = 1 << 17,
     ASIDE_TRIES = 100,
 };
 
-static const char places[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
-
-struct spool {
-    int directory; /* borrowed */
-    enum newfile_way way;
-    int open[PLACES];    /* owned; -1: not yet */
-    bool dirty[PLACES];  /* something was removed and not synced */
-};
-
-struct spool *spool_open(int directory, struct buf *why)
+struct spool spool_open(int directory, int scratch)
 {
-    struct stat st;
-    if (fstat(directory, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        buf_puts(why, "queue: no directory");
-        return NULL;
-    }
-    struct spool *s = calloc(1, sizeof *s);
-    CHECK(s != NULL);
-    s->directory = directory;
-    s->way = newfile_probe(directory);
-    for (int i = 0; i < PLACES; i++)
-        s->open[i] = -1;
+    struct spool s = {.home = {directory, -1, false}};
+    if (scratch >= 0)
+        s.home = newfile_probe(directory, scratch);
     return s;
-}
-
-void spool_close(struct spool **where)
-{
-    struct spool *s = *where;
-    *where = NULL;
-    for (int i = 0; s && i < PLACES; i++) {
-        if (s->open[i] >= 0)
-            close(s->open[i]);
-    }
-    free(s);
-}
-
-static unsigned place_of(const struct queue_id *id)
-{
-    const char *at = strchr(places, id->text[HASH_AT]);
-    CHECK(at != NULL && *at);
-    return (unsigned)(at - places);
-}
-
-/* The descriptor of a place. result: -1 with errno */
-static int place_open(struct spool *s, unsigned place, bool make)
-{
-    char name[2] = {places[place]};
-    if (s->open[place] >= 0)
-        return s->open[place];
-    if (make && mkdirat(s->directory, name, 0700) == 0) {
-        if (fsync(s->directory) != 0)
-            return -1;
-    }
-    s->open[place] = openat(s->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return s->open[place];
 }
 
 /* --- writing -------------------------------------------------------------------- */
@@ -90,20 +39,15 @@ enum store_result spool_begin(struct spool *s, struct spool_file *f, const struc
 {
     static const struct stored_bond bond;
     struct buf head = BUF_INIT;
-    *f = (struct spool_file){.id = *id, .file = {.fd = -1}, .place = place_of(id), .result = STORE_FAILED};
-    int directory = place_open(s, f->place, true);
-    if (directory < 0) {
-        int error = errno;
-        store_put_error(why, "opening the queue directory", error);
-        return store_result_of(error);
-    }
-    enum store_result result = newfile_open(&f->file, directory, s->way, why);
+    *f = (struct spool_file){.id = *id, .file = {.fd = -1}, .result = STORE_FAILED};
+    enum store_result result = newfile_open(&f->file, &s->home, why);
     if (result != STORE_OK)
         return result;
     f->hash = stored_hash_new(&bond);
     stored_put_head(&head, &bond, id, envelope, text_size);
     result = file_write(f, buf_span(&head), why);
     f->text_end = f->written + text_size;
+    f->length = stored_length(envelope.n, text_size);
     buf_fini(&head);
     if (result != STORE_OK)
         spool_drop(f);
@@ -127,6 +71,7 @@ enum store_result spool_end(struct spool_file *f, struct buf *why)
     /* Where many files are written together, all are on their way before the first is waited for. */
     if (result == STORE_OK)
         (void)sync_file_range(f->file.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    f->result = result;
     return result;
 }
 
@@ -139,59 +84,37 @@ void spool_drop(struct spool_file *f)
     f->id.text[0] = '\0';
 }
 
-/* The name is taken: by an earlier try of the same, or by something else? */
-static enum store_result is_same(struct spool *s, const struct spool_file *f, struct buf *why)
+/* The name is taken: by an earlier try of the same, or by something else? The writer of files may not read
+ * them; but an ID is never used for two messages, so a file of this name and length is this one. */
+static enum store_result is_same(struct spool *s, const struct spool_file *f, uint64_t length, struct buf *why)
 {
-    struct arena a = ARENA_INIT;
-    struct stored st;
-    struct buf ignored = BUF_INIT;
-    int fd;
-    bool same = spool_get(s, &a, &f->id, &st, &fd, &ignored) == SPOOL_GOOD;
-    if (same) {
-        same = st.text_offset + st.text_size == f->text_end;
-        close(fd);
-    }
-    if (!same)
-        buf_printf(why, "the name %s is taken by another file", f->id.text);
-    arena_fini(&a);
-    buf_fini(&ignored);
-    return same ? STORE_OK : STORE_FAILED;
+    struct stat st;
+    if (fstatat(s->home.directory, f->id.text, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size == length)
+        return STORE_OK;
+    buf_printf(why, "the name %s is taken by another file", f->id.text);
+    return STORE_FAILED;
 }
 
 void spool_commit(struct spool *s, struct spool_file *const *files, size_t n, struct buf *why)
 {
-    bool named[PLACES] = {false};
+    bool named = false;
     for (size_t i = 0; i < n; i++) {
         struct spool_file *f = files[i];
-        buf_clear(why);
-        f->result = newfile_name(&f->file, f->id.text, why);
+        if (f->result == STORE_OK)
+            f->result = newfile_name(&f->file, f->id.text, why);
         if (f->result == STORE_EXISTS)
-            f->result = is_same(s, f, why);
-        named[f->place] |= f->result == STORE_OK;
+            f->result = is_same(s, f, f->length, why);
+        named |= f->result == STORE_OK;
     }
-    for (unsigned place = 0; place < PLACES; place++) {
-        if (!named[place] || store_sync_directory(s->open[place], why))
-            continue;
-        for (size_t i = 0; i < n; i++) {
-            if (files[i]->place != place || files[i]->result != STORE_OK)
-                continue;
-            (void)unlinkat(s->open[place], files[i]->id.text, 0);
+    bool safe = !named || store_sync_directory(s->home.directory, why);
+    for (size_t i = 0; i < n; i++) {
+        if (!safe && files[i]->result == STORE_OK) {
+            (void)unlinkat(s->home.directory, files[i]->id.text, 0);
             files[i]->result = STORE_FAILED;
         }
-    }
-    for (size_t i = 0; i < n; i++)
         spool_drop(files[i]);
-}
-
-int spool_scratch(struct spool *s, enum store_result *result, struct buf *why)
-{
-    struct newfile f;
-    *result = newfile_open(&f, s->directory, s->way, why);
-    if (*result != STORE_OK)
-        return -1;
-    if (f.temporary[0])
-        (void)unlinkat(s->directory, f.temporary, 0);
-    return f.fd;
+    }
 }
 
 /* --- reading -------------------------------------------------------------------- */
@@ -253,8 +176,7 @@ static enum spool_found read_head(int fd, struct arena *a, const struct queue_id
 enum spool_found spool_get(struct spool *s, struct arena *a, const struct queue_id *id, struct stored *st, int *fd,
                            struct buf *why)
 {
-    int directory = place_open(s, place_of(id), false);
-    *fd = directory < 0 ? -1 : openat(directory, id->text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    *fd = openat(s->home.directory, id->text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (*fd < 0) {
         int error = errno;
         store_put_error(why, "opening the message", error);
@@ -308,10 +230,8 @@ enum spool_found spool_prove(int fd, const struct stored *st, struct buf *why)
 
 bool spool_remove(struct spool *s, const struct queue_id *id, struct buf *why)
 {
-    unsigned place = place_of(id);
-    int directory = place_open(s, place, false);
-    if (directory >= 0 && unlinkat(directory, id->text, 0) == 0) {
-        s->dirty[place] = true;
+    if (unlinkat(s->home.directory, id->text, 0) == 0) {
+        s->dirty = true;
         return true;
     }
     if (errno == ENOENT)
@@ -322,54 +242,34 @@ bool spool_remove(struct spool *s, const struct queue_id *id, struct buf *why)
 
 bool spool_sync(struct spool *s, struct buf *why)
 {
-    bool good = true;
-    for (int i = 0; i < PLACES; i++) {
-        if (s->dirty[i] && !store_sync_directory(s->open[i], why))
-            good = false;
-        s->dirty[i] = false;
-    }
+    bool good = !s->dirty || store_sync_directory(s->home.directory, why);
+    s->dirty = false;
     return good;
 }
 
-bool spool_set_aside(struct spool *s, const struct queue_id *id, struct buf *name, struct buf *why)
+bool spool_set_aside(struct spool *s, int corrupt, const struct queue_id *id, struct buf *name, struct buf *why)
 {
-    int from = place_open(s, place_of(id), false), to;
     bool moved = false;
-    (void)mkdirat(s->directory, "corrupt", 0700);
-    to = openat(s->directory, "corrupt", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (from < 0 || to < 0) {
-        store_put_error(why, "opening corrupt", errno);
-        if (to >= 0)
-            close(to);
-        return false;
-    }
     for (int i = 0; !moved && i < ASIDE_TRIES; i++) {
         buf_clear(name);
         buf_puts(name, id->text);
         if (i > 0)
             buf_printf(name, ".%d", i);
-        moved = renameat2(from, id->text, to, buf_text(name), RENAME_NOREPLACE) == 0;
+        moved = renameat2(s->home.directory, id->text, corrupt, buf_text(name), RENAME_NOREPLACE) == 0;
         if (!moved && errno != EEXIST)
             break;
     }
     if (!moved)
         store_put_error(why, "moving it to corrupt", errno);
-    /* First the new name, then the lack of the old one; and the directory itself may be new. */
-    bool synced = moved && store_sync_directory(to, why) && store_sync_directory(s->directory, why) &&
-                  store_sync_directory(from, why);
-    close(to);
-    return synced;
+    /* First the new name, then the lack of the old one. */
+    return moved && store_sync_directory(corrupt, why) && store_sync_directory(s->home.directory, why);
 }
 
 /* --- scanning ------------------------------------------------------------------- */
 
-static bool scan_place(struct spool *s, unsigned place, const struct spool_visitor *v, void *context,
-                       struct buf *why)
+bool spool_scan(struct spool *s, const struct spool_visitor *v, void *context, struct buf *why)
 {
-    int directory = place_open(s, place, false);
-    if (directory < 0 && errno == ENOENT)
-        return true;
-    int fd = directory < 0 ? -1 : openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(s->home.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
         store_put_error(why, "reading the queue directory", errno);
@@ -378,26 +278,13 @@ static bool scan_place(struct spool *s, unsigned place, const struct spool_visit
         return false;
     }
     for (const struct dirent *e; (e = readdir(d));) {
-        char name[sizeof e->d_name + 2];
+        struct span name = span_text(e->d_name);
         struct queue_id id;
-        if (e->d_name[0] == '.' && (span_starts(span_text(e->d_name), SPAN(".new-")) || !e->d_name[1] ||
-                                    (e->d_name[1] == '.' && !e->d_name[2])))
-            continue;
-        if (queue_id_parse(span_text(e->d_name), &id) && place_of(&id) == place) {
+        if (queue_id_parse(name, &id))
             v->message(&id, context);
-            continue;
-        }
-        snprintf(name, sizeof name, "%c/%s", places[place], e->d_name);
-        v->unknown(name, context);
+        else if (!span_eq(name, SPAN(".")) && !span_eq(name, SPAN("..")))
+            v->unknown(e->d_name, context);
     }
     closedir(d);
     return true;
-}
-
-bool spool_scan(struct spool *s, const struct spool_visitor *v, void *context, struct buf *why)
-{
-    bool good = true;
-    for (unsigned place = 0; place < PLACES; place++)
-        good &= scan_place(s, place, v, context, why);
-    return good;
 }

@@ -1,26 +1,27 @@
-/* Messages in files of their own: queue/<hash>/<ID>.
+/* Messages in files of their own: queue/<ID>.
  *
  * Large messages begin here, and those that are not finished within seconds are copied
  * here from the intake log. A file is one record (envelope.h), whole and synced before it
- * has its name, never changed and never moved while it is needed. The hash is the fifth
- * character of the ID: the messages of the same 52 seconds lie in one directory, so that a
- * batch of them costs one or two directory syncs.
+ * has its name, never changed and never moved while it is needed. All lie in one directory,
+ * so that a batch of them costs one directory sync.
  *
- * A file that is damaged goes to queue/corrupt/ and stays there; names that are not ours
- * are left alone. Called by those who may wait for the disk. */
+ * A file that is damaged goes to corrupt/ and stays there; names that are not ours are
+ * left alone. Called by those who may wait for the disk. */
 #ifndef QUEUE_SPOOL_H
 #define QUEUE_SPOOL_H
 
 #include "lib/queue/envelope.h"
 #include "lib/queue/newfile.h"
 
-struct spool;
+/* Zeros are none. */
+struct spool {
+    struct newfile_home home;
+    bool dirty; /* something was removed and not synced */
+};
 
-/* directory: queue/, borrowed for the life of the spool.
- * result: the caller's; NULL with why */
-struct spool *spool_open(int directory, struct buf *why);
-/* Nulls *s. */
-void spool_close(struct spool **s);
+/* directory: queue/, borrowed for the life of the spool
+ * scratch:   a directory of the process's own in the same file system, for those who write; else -1 */
+struct spool spool_open(int directory, int scratch);
 
 /* --- writing ------------------------------------------------------------------ */
 
@@ -31,8 +32,8 @@ struct spool_file {
     struct stored_hash *hash; /* owned; of what was written */
     uint64_t written;         /* octets */
     uint64_t text_end;        /* octets there must be behind the text */
-    unsigned place;           /* its directory's number */
-    enum store_result result; /* after spool_commit() */
+    uint64_t length;          /* octets of the whole file */
+    enum store_result result; /* after spool_end(), and of spool_commit() */
 };
 
 /* Begins a file with its head. waits
@@ -43,17 +44,12 @@ enum store_result spool_begin(struct spool *s, struct spool_file *f, const struc
 enum store_result spool_put(struct spool_file *f, struct span text, struct buf *why);
 /* END; the kernel begins to write to the disk. All of the text must be there (checked). */
 enum store_result spool_end(struct spool_file *f, struct buf *why);
-/* Makes n files that were ended safe, with one directory sync for all in the same directory, and tells
- * for each what became of it in result: STORE_OK: on stable storage (also where it was before);
+/* Makes n files that were ended safe, with one directory sync for all, and tells for each what became of it in result: STORE_OK: on stable storage (also where it was before);
  * STORE_FULL, STORE_FAILED (why, of the last such): nothing is left of it. waits
  * The files are closed. */
 void spool_commit(struct spool *s, struct spool_file *const *files, size_t n, struct buf *why);
 /* Gives a file up. Harmless after spool_commit() and on zeros. */
 void spool_drop(struct spool_file *f);
-
-/* A file without a name, in the same file system, for a text that is still coming in.
- * result: a descriptor, the caller's; -1 with why and *result STORE_FULL or STORE_FAILED */
-int spool_scratch(struct spool *s, enum store_result *result, struct buf *why);
 
 /* --- reading ------------------------------------------------------------------ */
 
@@ -76,17 +72,16 @@ enum spool_found spool_prove(int fd, const struct stored *st, struct buf *why);
 /* Removes a message; certain only after spool_sync(). One that is gone is good.
  * result: false with why */
 bool spool_remove(struct spool *s, const struct queue_id *id, struct buf *why);
-/* Syncs the directories in which something was removed. waits
+/* Syncs the directory where something was removed. waits
  * result: false with why: some removals may come back after a power cut */
 bool spool_sync(struct spool *s, struct buf *why);
 
-/* Moves a damaged message to corrupt/, synced. waits
+/* Moves a damaged message to the directory corrupt, synced. waits
  * name: set to what it is called there; result: false with why: it stays where it is */
-bool spool_set_aside(struct spool *s, const struct queue_id *id, struct buf *name, struct buf *why);
+bool spool_set_aside(struct spool *s, int corrupt, const struct queue_id *id, struct buf *name, struct buf *why);
 
-/* Calls message for each file that is called like a message of its directory, unknown for every other name
- * ("<hash>/<name>"; those of files on their way are passed over). No order. waits
- * result: false with why where a directory cannot be read (the others were) */
+/* Calls message for each name that is a queue ID, unknown for every other one. No order. waits
+ * result: false with why where the directory cannot be read */
 struct spool_visitor {
     void (*message)(const struct queue_id *id, void *context);
     void (*unknown)(const char *name, void *context);

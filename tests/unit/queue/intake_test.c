@@ -46,7 +46,7 @@ ssize_t pwrite(int fd, const void *octets, size_t n, off_t at)
 /* --- fixtures ---------------------------------------------------------------- */
 
 static char where[64];
-static int directory;
+static int directory, own;
 static struct queue_id_source ids = {.incarnation = 9};
 
 static void setup(void)
@@ -54,6 +54,8 @@ static void setup(void)
     snprintf(where, sizeof where, "%s", "/tmp/intake-test.XXXXXX");
     cr_assert_not_null(mkdtemp(where));
     directory = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_eq(mkdirat(directory, "3", 0700), 0);
+    own = openat(directory, "3", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void teardown(void)
@@ -61,6 +63,7 @@ static void teardown(void)
     char command[128];
     write_left = SIZE_MAX;
     close(directory);
+    close(own);
     snprintf(command, sizeof command, "rm -rf %s", where);
     cr_assert_eq(system(command), 0);
 }
@@ -68,7 +71,7 @@ static void teardown(void)
 static struct intake *open_intake(unsigned spare_max)
 {
     struct buf why = BUF_INIT;
-    struct intake *i = intake_open(&(struct intake_config){.directory = directory, .slot = 3, .segment_bytes = SEGMENT_SIZE_MIN,
+    struct intake *i = intake_open(&(struct intake_config){.directory = own, .slot = 3, .segment_bytes = SEGMENT_SIZE_MIN,
                                                            .spare_max = spare_max}, &why);
     cr_assert_not_null(i, "%s", buf_text(&why));
     buf_fini(&why);
@@ -417,7 +420,6 @@ Test(intake, lives_with_one_damaged_copy_of_the_header_but_not_with_two)
 Test(intake, leaves_unknown_files_alone)
 {
     close(openat(directory, "README", O_CREAT | O_RDWR, 0600));
-    mkdirat(directory, "3", 0700);
     close(openat(directory, "3/.new-0123", O_CREAT | O_RDWR, 0600));
     close(openat(directory, "3/01", O_CREAT | O_RDWR, 0600));
     close(openat(directory, "3/7", O_CREAT | O_RDWR, 0600));
@@ -428,6 +430,7 @@ Test(intake, leaves_unknown_files_alone)
     cr_expect_eq(seen.damages, 1, "only 7 looks like a segment");
     cr_expect_eq(faccessat(directory, "3/7", F_OK, 0), 0);
     cr_expect_eq(faccessat(directory, "3/01", F_OK, 0), 0);
+    cr_expect_eq(faccessat(directory, "3/.new-0123", F_OK, 0), -1, "a temporary file of a process that is gone");
     intake_close(&i);
 }
 

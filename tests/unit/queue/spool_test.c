@@ -51,15 +51,27 @@ int openat(int directory, const char *name, int flags, ...)
 
 static char where[64];
 static int directory;
-static struct spool *spool;
+static int queue, scratch, corrupt;
+static struct spool spool;
 static struct queue_id_source ids = {.incarnation = 9};
 
+/* The directories as master makes them. */
 static void open_spool(void)
 {
-    struct buf why = BUF_INIT;
-    spool = spool_open(directory, &why);
-    cr_assert_not_null(spool, "%s", buf_text(&why));
-    buf_fini(&why);
+    cr_assert(mkdirat(directory, "queue", 0700) == 0 || errno == EEXIST);
+    cr_assert(mkdirat(directory, "slot", 0700) == 0 || errno == EEXIST);
+    cr_assert(mkdirat(directory, "corrupt", 0700) == 0 || errno == EEXIST);
+    queue = openat(directory, "queue", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    scratch = openat(directory, "slot", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    corrupt = openat(directory, "corrupt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    spool = spool_open(queue, scratch);
+}
+
+static void close_spool(void)
+{
+    close(queue);
+    close(scratch);
+    close(corrupt);
 }
 
 static void setup(void)
@@ -73,7 +85,7 @@ static void setup(void)
 static void teardown(void)
 {
     char command[128];
-    spool_close(&spool);
+    close_spool();
     close(directory);
     snprintf(command, sizeof command, "rm -rf %s", where);
     cr_assert_eq(system(command), 0);
@@ -88,7 +100,7 @@ static enum store_result begin(struct spool_file *f, const struct queue_id *id, 
     struct msg_stored_envelope e = {.id = queue_id_span(id), .sender = SPAN("s@example.net"), .recipients = {&r, 1},
                                     .text_size = text_size};
     stored_put_envelope(&envelope, &e);
-    enum store_result result = spool_begin(spool, f, id, buf_span(&envelope), text_size, &why);
+    enum store_result result = spool_begin(&spool, f, id, buf_span(&envelope), text_size, &why);
     buf_fini(&envelope);
     buf_fini(&why);
     return result;
@@ -110,7 +122,7 @@ static enum store_result prepare(struct spool_file *f, const struct queue_id *id
 static enum store_result commit(struct spool_file *f)
 {
     struct buf why = BUF_INIT;
-    spool_commit(spool, &f, 1, &why);
+    spool_commit(&spool, &f, 1, &why);
     buf_fini(&why);
     return f->result;
 }
@@ -132,7 +144,7 @@ static enum spool_found get(const struct queue_id *id, struct span *text)
     struct stored st;
     struct buf why = BUF_INIT;
     int fd;
-    enum spool_found found = spool_get(spool, &a, id, &st, &fd, &why);
+    enum spool_found found = spool_get(&spool, &a, id, &st, &fd, &why);
     cr_expect_eq(found == SPOOL_GOOD, why.len == 0);
     cr_expect_eq(found == SPOOL_GOOD, fd >= 0);
     if (found == SPOOL_GOOD) {
@@ -170,7 +182,7 @@ static struct seen scan(void)
     static const struct spool_visitor visitor = {saw_message, saw_unknown};
     struct seen seen = {0};
     struct buf why = BUF_INIT;
-    cr_assert(spool_scan(spool, &visitor, &seen, &why), "%s", buf_text(&why));
+    cr_assert(spool_scan(&spool, &visitor, &seen, &why), "%s", buf_text(&why));
     buf_fini(&why);
     return seen;
 }
@@ -188,7 +200,7 @@ static unsigned count_files(void)
 
 static void path_of(const struct queue_id *id, char *path, size_t size)
 {
-    snprintf(path, size, "%c/%s", id->text[4], id->text);
+    snprintf(path, size, "queue/%s", id->text);
 }
 
 static struct span long_text(void)
@@ -219,9 +231,9 @@ Test(spool, works_where_files_cannot_be_unnamed)
 {
     struct queue_id id;
     struct span text = SPAN_NONE;
-    enum store_result result;
+    int fd;
     no_tmpfile = true;
-    spool_close(&spool);
+    close_spool();
     open_spool();
 
     for (int i = 0; i < 10; i++) {
@@ -229,7 +241,7 @@ Test(spool, works_where_files_cannot_be_unnamed)
         cr_assert_eq(put(&id, long_text()), STORE_OK);
     }
     struct buf why = BUF_INIT;
-    int fd = spool_scratch(spool, &result, &why);
+    cr_expect_eq(newfile_scratch(&spool.home, &fd, &why), STORE_OK);
 
     cr_expect_eq(get(&id, &text), SPOOL_GOOD);
     cr_expect_geq(fd, 0);
@@ -251,7 +263,7 @@ Test(spool, makes_a_batch_safe_with_one_directory_sync)
     }
 
     syncs = 0;
-    spool_commit(spool, list, 20, &why);
+    spool_commit(&spool, list, 20, &why);
 
     cr_expect_eq(syncs, 21);
     for (unsigned i = 0; i < 20; i++)
@@ -280,7 +292,7 @@ Test(spool, takes_the_same_message_twice_but_not_another_of_its_name)
     cr_assert_eq(put(&id, SPAN("text")), STORE_OK);
 
     cr_expect_eq(put(&id, SPAN("text")), STORE_OK, "a repetition after a crash");
-    cr_expect_eq(put(&id, SPAN("longer")), STORE_FAILED);
+    cr_expect_eq(put(&id, SPAN("a text that is so much longer that the file is too")), STORE_FAILED);
 
     cr_expect_eq(get(&id, &text), SPOOL_GOOD);
     cr_expect(span_eq(text, SPAN("text")));
@@ -294,11 +306,11 @@ Test(spool, removes_a_message_and_says_so_again)
     struct buf why = BUF_INIT;
     cr_assert_eq(put(&id, SPAN("text")), STORE_OK);
 
-    cr_expect(spool_remove(spool, &id, &why));
-    cr_expect(spool_remove(spool, &id, &why));
+    cr_expect(spool_remove(&spool, &id, &why));
+    cr_expect(spool_remove(&spool, &id, &why));
     syncs = 0;
-    cr_expect(spool_sync(spool, &why));
-    cr_expect(spool_sync(spool, &why));
+    cr_expect(spool_sync(&spool, &why));
+    cr_expect(spool_sync(&spool, &why));
 
     cr_expect_eq(syncs, 1);
     cr_expect_eq(get(&id, &text), SPOOL_GONE);
@@ -377,36 +389,46 @@ Test(spool, sets_a_damaged_message_aside_under_a_free_name)
     struct buf name = BUF_INIT, why = BUF_INIT;
 
     cr_assert_eq(put(&id, SPAN("first")), STORE_OK);
-    cr_expect(spool_set_aside(spool, &id, &name, &why));
+    cr_expect(spool_set_aside(&spool, corrupt, &id, &name, &why));
     cr_expect_str_eq(buf_text(&name), id.text);
     cr_assert_eq(put(&id, SPAN("second")), STORE_OK);
-    cr_expect(spool_set_aside(spool, &id, &name, &why));
+    cr_expect(spool_set_aside(&spool, corrupt, &id, &name, &why));
 
     cr_expect_eq(buf_text(&name)[strlen(id.text)], '.');
     cr_expect_eq(scan().messages, 0);
     cr_expect_eq(count_files(), 2, "nothing is deleted");
-    cr_expect(!spool_set_aside(spool, &id, &name, &why), "there is none any more");
+    cr_expect(!spool_set_aside(&spool, corrupt, &id, &name, &why), "there is none any more");
     buf_fini(&name);
     buf_fini(&why);
 }
 
-Test(spool, tells_unknown_names_and_passes_over_files_on_their_way)
+Test(spool, tells_unknown_names)
 {
     struct queue_id id = queue_id_draw(&ids);
-    char name[64];
     cr_assert_eq(put(&id, SPAN("text")), STORE_OK);
-    snprintf(name, sizeof name, "%c/notes.txt", id.text[4]);
-    close(openat(directory, name, O_CREAT | O_RDWR, 0600));
-    char found[64];
-    snprintf(found, sizeof found, "%s", name);
-    snprintf(name, sizeof name, "%c/.new-0123456789abcdef", id.text[4]);
-    close(openat(directory, name, O_CREAT | O_RDWR, 0600));
+    close(openat(queue, "notes.txt", O_CREAT | O_RDWR, 0600));
 
     struct seen seen = scan();
 
     cr_expect_eq(seen.messages, 1);
     cr_expect_eq(seen.unknown, 1);
-    cr_expect_str_eq(seen.name, found);
+    cr_expect_str_eq(seen.name, "notes.txt");
+}
+
+Test(spool, sweeps_temporary_files_of_a_process_that_is_gone)
+{
+    struct queue_id id = queue_id_draw(&ids);
+    struct spool_file f;
+    no_tmpfile = true;
+    close_spool();
+    open_spool();
+    cr_assert_eq(prepare(&f, &id, SPAN("text")), STORE_OK);
+    cr_assert_eq(count_files(), 1);
+
+    newfile_sweep(scratch);
+
+    cr_expect_eq(count_files(), 0);
+    cr_expect_eq(commit(&f), STORE_FAILED);
 }
 
 /* --- errors ------------------------------------------------------------------------------- */
@@ -453,7 +475,7 @@ Test(spool, answers_full_on_a_full_disk_and_takes_mail_again_when_there_is_room)
         cr_log_warn("needs root: not run");
         return;
     }
-    spool_close(&spool);
+    close_spool();
     close(directory);
     directory = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     open_spool();
@@ -471,9 +493,9 @@ Test(spool, answers_full_on_a_full_disk_and_takes_mail_again_when_there_is_room)
 
     cr_expect_geq(stored, 6);
     cr_expect_eq(count_files(), stored, "no part of the refused one is left");
-    cr_expect(spool_remove(spool, &last, &why));
+    cr_expect(spool_remove(&spool, &last, &why));
     cr_expect_eq(put(&id, long_text()), STORE_OK);
-    spool_close(&spool);
+    close_spool();
     close(directory);
     umount2(where, MNT_DETACH);
     directory = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
