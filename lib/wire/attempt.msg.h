@@ -44,7 +44,9 @@ MESSAGE(0x0402, verdict, VERDICT);
 
 /* the answer */
 #define ATTEMPTED(F)                                                                                         \
-    F(1, list_verdict, verdicts, "one for each recipient; one that is missing counts as deferred")
+    F(1, list_verdict, verdicts, "one for each recipient; one that is missing counts as deferred")           \
+    F(2, num, unreachable, "1: the destination itself could not be reached or refused to speak: the verdicts say " \
+                           "nothing of the recipients, and later mail to it may wait")
 MESSAGE(0x0403, attempted, ATTEMPTED);
 
 /* request, qmgr -> bounce: make a notification from these verdicts and submit it; answered by submitted.
