@@ -1,6 +1,7 @@
 /* Tables without content to search: static, randmap, fail and proxy. */
 #include "lib/base/arena.h"
 #include "lib/base/check.h"
+#include "lib/param/value.h"
 #include "lib/table/table_type.h"
 
 #include <stdlib.h>
@@ -15,47 +16,12 @@ bool table_unbrace(struct span s, struct span *body)
     return true;
 }
 
-/* The index behind the '}' that closes the '{' at the start of s, or 0. */
-static size_t closing_brace(struct span s)
-{
-    size_t depth = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '{')
-            depth++;
-        else if (s.p[i] == '}' && --depth == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
-static bool is_separator(unsigned char c)
-{
-    return c == ',' || byte_is_space(c);
-}
-
 int table_next_part(struct span *rest, struct span *part)
 {
-    while (rest->n && is_separator(span_at(*rest, 0)))
-        *rest = span_skip(*rest, 1);
-    if (rest->n == 0)
-        return 0;
-    size_t end = 0;
-    bool braced = rest->p[0] == '{';
-    while (end < rest->n && !is_separator(span_at(*rest, end))) {
-        if (rest->p[end] == '}')
-            return -1;
-        size_t group = rest->p[end] == '{' ? closing_brace(span_skip(*rest, end)) : 1;
-        if (group == 0)
-            return -1;
-        end += group;
-        if (braced)
-            break;
-    }
-    *part = span_slice(*rest, 0, end);
-    *rest = span_skip(*rest, end);
-    if (braced)
+    int more = value_next_item(rest, part);
+    if (more > 0 && part->p[0] == '{')
         table_unbrace(*part, part);
-    return 1;
+    return more;
 }
 
 /* --- values in a list: static has one, randmap several ------------------------------ */
