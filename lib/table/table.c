@@ -58,17 +58,26 @@ static const struct {
     {"pipemap", &table_type_pipe},    {"proxy", &table_type_proxy},     {"unix", &table_type_proxy},
     {"mysql", &table_type_proxy},     {"pgsql", &table_type_proxy},     {"sqlite", &table_type_proxy},
     {"ldap", &table_type_proxy},      {"socketmap", &table_type_proxy}, {"tcp", &table_type_proxy},
-    {"memcache", &table_type_proxy},  {"nis", &table_type_proxy},       {"file", &table_type_file},
-    {"pcre", &table_type_pcre},       {"regexp", &table_type_regexp},   {"cidr", &table_type_cidr},
+    {"memcache", &table_type_proxy},  {"nis", &table_type_proxy},       {"pcre", &table_type_pcre},
+    {"regexp", &table_type_regexp},   {"cidr", &table_type_cidr},       {"file", &table_type_file}, /* ours: last */
 };
+enum { TYPE_NAMES = sizeof type_names / sizeof *type_names };
 
 static const struct table_type *type_by_name(struct span name)
 {
-    for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++) {
+    for (size_t i = 0; i < TYPE_NAMES; i++) {
         if (span_eq(name, span_text(type_names[i].name)))
             return type_names[i].type;
     }
     return NULL;
+}
+
+const char *table_type_at(size_t i, bool *is_indexed)
+{
+    if (i >= TYPE_NAMES - 1)
+        return NULL;
+    *is_indexed = type_names[i].type == &table_type_cdb;
+    return type_names[i].name;
 }
 
 /* result: NULL, or why the spec names no table */
@@ -80,17 +89,17 @@ static const char *spec_parse(struct span spec, struct span *type_name, struct s
     *type_name = span_slice(spec, 0, colon);
     *name = span_skip(spec, colon + 1);
     if (spec.n > TABLE_SPEC_BYTES)
-        return "the name of the table is too long";
+        return "too long a name of a table:";
     if (span_find(spec, '\0') < spec.n)
-        return "the name of the table holds a NUL";
+        return "a NUL in the name of a table:";
     if (colon == 0 || colon == spec.n)
-        return "expecting \"type:name\" form";
+        return "expecting \"type:name\" form instead of";
     *type = type_by_name(*type_name);
     if (!*type)
-        return "unsupported table type";
+        return "unsupported dictionary type in";
     if (name->n == 0) {
         *type = NULL;
-        return "the name behind the type is missing";
+        return "no name behind the type in";
     }
     return NULL;
 }
@@ -320,13 +329,13 @@ static struct table *open_at_depth(struct tables *ts, struct span spec, unsigned
     struct span type_name, name;
     const char *fault = spec_parse(spec, &type_name, &name, &t->type);
     if (!fault && depth > TABLE_DEPTH)
-        fault = "unionmap and pipemap are nested too deeply";
+        fault = "unionmap and pipemap are nested too deeply:";
     t->spec = text_dup(span_slice(spec, 0, TABLE_SPEC_BYTES), "");
     t->type_name = text_dup(type_name, "");
     t->name = span_skip(span_text(t->spec), strlen(t->type_name) + 1);
     list_push(&ts->open, &t->node);
     if (fault) {
-        buf_printf(&t->error, "%s: \"%.200s\"", fault, t->spec);
+        buf_printf(&t->error, "%s \"%.200s\"", fault, t->spec);
         return t;
     }
     if (t->type->suffix)

@@ -107,6 +107,10 @@ enum table_result table_find(struct table *t, struct span key, struct buf *value
 bool table_walk(struct table *t, bool (*fn)(struct span key, struct span value, void *context), void *context,
                 struct buf *why);
 
+/* The name of a table type by number from 0, NULL behind the last.
+ * is_indexed: set to whether postmap makes such tables */
+const char *table_type_at(size_t i, bool *is_indexed);
+
 /* --- files that change ------------------------------------------------------------- */
 
 /* Calls fn for each file that a spec reads (NAME.cdb for cdb). A spec that cannot be parsed has none. */

@@ -109,7 +109,8 @@ static void *texthash_load(struct table_source *src, struct buf *why)
         if (result == TEXT_ENTRY) {
             add_line(src, all, &entry);
         } else {
-            table_warn_line(src, entry.line, "%s", buf_text(&fault));
+            bool is_whole = span_ends_nocase(buf_span(&fault), SPAN("this line"));
+            table_warn_line(src, entry.line, "%s%s", buf_text(&fault), is_whole ? "" : " -- ignoring this line");
             src->skipped++;
         }
     }

@@ -76,6 +76,8 @@ const char *text_line_fault(const struct text_line *line)
     return NULL;
 }
 
+static const char UNBALANCED[] = "unbalanced '\"' in ";
+
 static const char *split_map(struct span line, struct span *key, struct span *value)
 {
     bool quoted = false;
@@ -89,7 +91,7 @@ static const char *split_map(struct span line, struct span *key, struct span *va
             break;
     }
     if (quoted)
-        return "unbalanced '\"'";
+        return UNBALANCED;
     *key = span_slice(line, 0, at);
     *value = span_trim(span_skip(line, at));
     return key->n && value->n ? NULL : "expected format: key whitespace value";
@@ -134,13 +136,12 @@ void text_put_masked(struct buf *b, struct span s)
         buf_putc(b, byte_is_print(span_at(s, i)) ? s.p[i] : '?');
 }
 
-static enum text_result fault_in(struct buf *fault, const char *what, struct span line)
+static enum text_result fault_in(struct buf *fault, const char *what, char quote, struct span line)
 {
     enum { MOST_SHOWN = 200 };
-    buf_puts(fault, what);
-    buf_putc(fault, '"');
+    buf_printf(fault, "%s%c", what, quote);
     text_put_masked(fault, span_slice(line, 0, MOST_SHOWN));
-    buf_puts(fault, "\" -- ignoring this line");
+    buf_printf(fault, "%c -- ignoring this line", quote);
     return TEXT_FAULT;
 }
 
@@ -155,10 +156,10 @@ enum text_result text_next_entry(struct text_lines *l, enum text_form form, bool
     const char *what = text_line_fault(&line);
     if (what) {
         buf_printf(fault, "%s: ", what);
-        return fault_in(fault, "", line.text);
+        return fault_in(fault, "", '"', line.text);
     }
     if (needs_utf8 && !text_is_utf8(line.text))
-        return fault_in(fault, "non-UTF-8 input ", line.text);
+        return fault_in(fault, "non-UTF-8 input ", '"', line.text);
     if (form == TEXT_MAP) {
         what = split_map(line.text, &entry->key, &entry->value);
     } else {
@@ -167,7 +168,9 @@ enum text_result text_next_entry(struct text_lines *l, enum text_form form, bool
     }
     if (!what)
         return TEXT_ENTRY;
-    buf_printf(fault, "%s -- ignoring this line", what);
+    if (what == UNBALANCED)
+        return fault_in(fault, what, '\'', line.text);
+    buf_puts(fault, what);
     return TEXT_FAULT;
 }
 

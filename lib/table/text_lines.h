@@ -43,7 +43,7 @@ struct text_entry {
 
 /* The next entry of a source text.
  * name:   a buffer of the caller that the key may borrow from
- * fault:  cleared; for TEXT_FAULT what is wrong with line entry->line, in Postfix's words, in
+ * fault:  cleared; for TEXT_FAULT what is wrong with line entry->line, in postmap's words and
  *         printable ASCII; the caller puts "FILE, line N: " before it
  * result: TEXT_ENTRY, TEXT_FAULT (call again for the next one) or TEXT_END */
 enum text_result text_next_entry(struct text_lines *l, enum text_form form, bool needs_utf8, struct buf *name,

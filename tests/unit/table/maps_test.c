@@ -77,7 +77,7 @@ Test(maps, with_faults_tell_and_fail)
 
     cr_expect_str_eq(maps_error(m), "x_maps: unbalanced braces");
     cr_expect_eq(find(m, "c", MAPS_ALL, &text), TABLE_TEMP);
-    cr_expect_str_eq(maps_error(n), "unsupported table type: \"frob:1\"");
+    cr_expect_str_eq(maps_error(n), "unsupported dictionary type in \"frob:1\"");
     maps_close(&m);
     maps_close(&n);
     stop(ts);

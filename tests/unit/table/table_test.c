@@ -28,8 +28,8 @@ Test(table, finds_in_types_written_in_the_spec)
         {"pipe with a failing member", "pipemap:{ inline:{ a=b }, fail:x }", "a", "!always fails"},
         {"union of none", "unionmap:{}", "a", "!bad syntax"},
         {"no type", "/etc/aliases", "a", "!expecting \"type:name\" form"},
-        {"no name", "static:", "a", "!is missing"},
-        {"unknown type", "frob:x", "a", "!unsupported table type"},
+        {"no name", "static:", "a", "!no name behind the type"},
+        {"unknown type", "frob:x", "a", "!unsupported dictionary type"},
         {"proxy without a hook", "proxy:unix:passwd.byname", "a", "!no proxymap service"},
         {"a type that waits without a hook", "mysql:/etc/x.cf", "a", "!no proxymap service"},
         {"proxy of nothing", "proxy:x", "a", "!proxy:type:name"},
@@ -107,7 +107,7 @@ Test(table, texthash_reads_what_postmap_reads_and_warns)
     EXPECT_FIND(t, "", NULL);
     cr_expect_not_null(strstr(buf_text(&warned), "/t, line 7: duplicate entry: \"a\"\n"), "%s", buf_text(&warned));
     cr_expect_not_null(strstr(buf_text(&warned), "line 8: expected format: key whitespace value -- ignoring this line\n"));
-    cr_expect_not_null(strstr(buf_text(&warned), "line 10: unbalanced '\"' -- ignoring this line\n"));
+    cr_expect_not_null(strstr(buf_text(&warned), "line 10: unbalanced '\"' in '\"open v' -- ignoring this line\n"));
     table_close(&t);
     stop(ts);
 }
