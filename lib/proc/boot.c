@@ -31,11 +31,26 @@ static void take_listener(struct channel *c, struct frame *f, void *context)
         .proc = p, .fd = frame_take_fd(f, 0), .kind = (unsigned)m.kind, .name = arena_text(&p->arena, m.name)};
 }
 
+/* The log was rotated. */
+static void take_log(struct proc *p, int fd)
+{
+    if (fd < 0)
+        return;
+    log_set_fd(fd);
+    if (p->log_fd >= 0)
+        close(p->log_fd);
+    p->log_fd = fd;
+}
+
 static void take_file(struct channel *c, struct frame *f, void *context)
 {
     (void)c;
     struct proc *p = context;
     DECODE(file_opened, m);
+    if (p->booted && span_eq(m.path, p->boot.log_target)) {
+        take_log(p, frame_take_fd(f, 0));
+        return;
+    }
     struct proc_path *file = map_get(&p->files, m.path);
     if (!file) {
         file = ARENA_NEW(&p->arena, struct proc_path);
@@ -123,6 +138,7 @@ static void take_boot(struct channel *c, struct frame *f, void *context)
     keep_boot(p, &m);
     int settings = frame_take_fd(f, 0), log = frame_take_fd(f, 1);
     bool good = read_settings(p, settings);
+    p->log_fd = log;
     open_log(p, log);
     p->booted = good;
     if (!good)

@@ -61,6 +61,8 @@ struct proc {
     struct map services; /* name -> struct proc_service */
 
     size_t callers;      /* channels given to us that are open */
+    int log_fd;          /* owned; -1: standard error */
+    uint64_t taken;      /* channels given to us in all */
     size_t sessions;     /* coroutines of accepted() */
     uint64_t last_number;
     uint64_t served;

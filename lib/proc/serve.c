@@ -81,7 +81,7 @@ void proc_next_waiting(struct deferred *d, void *context)
 static void tell_idle(struct proc *p)
 {
     struct buf body = BUF_INIT;
-    msg_idle_put(&body, &(struct msg_idle){.served = p->served});
+    msg_idle_put(&body, &(struct msg_idle){.served = p->served, .taken = p->taken});
     channel_notify(p->master, MSG_idle, buf_span(&body), NULL, 0);
     buf_fini(&body);
 }
@@ -109,6 +109,7 @@ void proc_serve_channel(struct proc *p, int fd, const struct msg_channel_given *
     struct channel *c = channel_open(p->loop, fd, buf_text(&name), &handler, p);
     buf_fini(&name);
     p->callers++;
+    p->taken++;
     if (p->spec->caller_came)
         p->spec->caller_came(p, p->own, c, who);
 }

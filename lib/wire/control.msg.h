@@ -44,7 +44,8 @@ MESSAGE(0x0104, service, SERVICE);
     F(6, list_service, services, "the delivery services, for qmgr")                                          \
     F(7, bytes, arguments, "as in service")                                                                  \
     F(8, num, flags, "BOOT_*")                                                                               \
-    F(9, bytes, log_target, "stdout, syslog or the path of a file: how lines are to look")
+    F(9, bytes, log_target, "stdout, syslog or the path of a file: how lines are to look")                   \
+    F(10, num, wakeup, "seconds between two looks for work that nobody announced; 0: none (pickup, qmgr)")
 MESSAGE(0x0105, boot, BOOT);
 enum {
     BOOT_ROOT = 1,    /* the server was started as root: users are real */
@@ -82,7 +83,9 @@ MESSAGE(0x0109, channel_given, CHANNEL_GIVEN);
 MESSAGE(0x010a, alive, ALIVE);
 
 /* process -> master, notice: its last channel to a caller has closed; it may be given to another */
-#define IDLE(F) F(1, num, served, "requests or sessions served so far")
+#define IDLE(F)                                                                                              \
+    F(1, num, served, "requests or sessions served so far")                                                  \
+    F(2, num, taken, "channels it was given so far: one that is on its way is not idle time")
 MESSAGE(0x010b, idle, IDLE);
 
 /* master -> process, notice: take nothing new, finish what is in hand, end */
