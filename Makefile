@@ -106,13 +106,24 @@ $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(1)): $(call obj,$(1)) $(call unit_o
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_test,$(t))))
 
+# Programs that stand in for real ones in tests; <name>_host.c waits on coroutines.
+HELPERS := $(patsubst tests/helpers/%.c,%,$(wildcard tests/helpers/*.c))
+HELPER_BIN := $(addprefix $(BUILD)/tests/helpers/,$(HELPERS))
+define helper
+$(BUILD)/tests/helpers/$(1): $(call obj,tests/helpers/$(1).c) $(LIB) $(if $(filter %_host,$(1)),$(WAIT_CO),$(WAIT_BLK))
+	@mkdir -p $$(@D)
+	@echo "LINK $$@"
+	@$(CC) $$(ALL_CFLAGS) $(LINK) -o $$@ $(call obj,tests/helpers/$(1).c) -Wl,--start-group $(LIB) $(if $(filter %_host,$(1)),$(WAIT_CO),$(WAIT_BLK)) -Wl,--end-group $(LIBS)
+endef
+$(foreach h,$(HELPERS),$(eval $(call helper,$(h))))
+
 check-unit: $(UNIT_BIN)
 	@tests/run-unit $(UNIT_BIN)
 
-check-system: all
+check-system: all $(HELPER_BIN)
 	@tests/run-system $(BUILD)
 
-check: all check-unit
+check: all check-unit $(HELPER_BIN)
 	@tests/run-fuzz replay $(BUILD)
 	@tests/run-system $(BUILD)
 
