@@ -232,13 +232,14 @@ static void child_frame(struct channel *channel, struct frame *f, void *context)
         log_warning("unexpected message 0x%04x from service %s, process %ld", f->type, c->crew->name, (long)c->pid);
 }
 
-/* It ended, which SIGCHLD will tell, or it closed the channel, and is of no use then. */
+/* It ended, which SIGCHLD will tell, or it closed the channel, and is of no use then. Its state
+ * stays: nobody has asked it to end. */
 static void child_lost(struct channel *channel, void *context)
 {
     struct child *c = context;
     channel_close(&channel);
     c->channel = NULL;
-    child_stop(c, 0);
+    timer_set(c->master->loop, &c->timer, clock_after_ms(KILL_AFTER_MS), child_timer, c);
 }
 
 /* --- its end ------------------------------------------------------------------------ */
@@ -300,7 +301,7 @@ static void child_timer(struct timer *t, void *context)
     struct child *c = context;
     mono_ms now = clock_mono(), due;
     (void)t;
-    if (c->state == CHILD_STOPPING) {
+    if (c->state == CHILD_STOPPING || !c->channel) {
         child_kill(c);
     } else if (c->state == CHILD_STARTING) {
         log_warning("service %s, process %ld is not ready after %d seconds; killing it", c->crew->name, (long)c->pid,

@@ -32,7 +32,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CORES_MAX = 64 };
+enum { CORES_MAX = 64, FIRST_KEPT = 16 };
 
 struct arguments {
     const char *directory, *libexec;
@@ -98,9 +98,13 @@ static bool find_libexec(struct master *m, const char *given)
         path[span_rfind(span_text(path), '/')] = 0;
     }
     m->libexec_path = path;
-    m->frame.libexec = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* Out of the way of the descriptors that children are given by number. */
+    m->frame.libexec = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
     if (m->frame.libexec < 0)
         buf_puts(&why, strerror(errno));
+    if (fd >= 0)
+        close(fd);
     bool good = m->frame.libexec >= 0 || said(path, &why);
     buf_fini(&why);
     return good;

@@ -30,7 +30,7 @@ struct child {
     pid_t pid;
     unsigned slot;
     uint64_t incarnation;
-    struct channel *channel;   /* owned; NULL once it is lost */
+    struct channel *channel;   /* owned; NULL: lost, and it is killed if it does not end */
     enum child_state state;
     bool retired;              /* of an old generation: gets no new channels, and ends when it is idle */
     bool in_trouble;           /* has said why it cannot work */
