@@ -46,6 +46,10 @@ void conn_close(struct conn **c);
  * The caller has flushed; what is still queued is tried once. Not for a connection under TLS. Nulls *c. */
 int conn_take_fd(struct conn **c, struct buf *unread);
 
+/* Input that somebody else has read from the same socket before (conn_take_fd there). Copied; once,
+ * before the first read. */
+void conn_put_input(struct conn *c, struct span unread);
+
 /* The deadline for every wait until the next call; set before each command. */
 void conn_set_deadline(struct conn *c, mono_ms deadline);
 enum conn_result conn_state(const struct conn *c);

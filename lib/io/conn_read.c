@@ -11,6 +11,19 @@ void conn_release_in(struct conn *c)
     c->start = c->end = c->cap = c->searched = 0;
 }
 
+void conn_put_input(struct conn *c, struct span unread)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->in == NULL);
+    if (unread.n == 0)
+        return;
+    c->cap = unread.n > CONN_IN_SMALL ? unread.n : CONN_IN_SMALL;
+    c->in = malloc(c->cap);
+    CHECK(c->in != NULL);
+    memcpy(c->in, unread.p, unread.n);
+    c->end = unread.n;
+}
+
 static struct span conn_unread(const struct conn *c)
 {
     return span_of(c->in + c->start, c->end - c->start);

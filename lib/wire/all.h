@@ -18,6 +18,7 @@
     M(intake) M(arrived) M(spill) M(spilled) M(recycle) M(recycled) M(pressure) M(stored_envelope)           \
     M(attempt) M(verdict) M(attempted) M(notify)                                                             \
     M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)   \
+    M(pop3_settings)                                                                                         \
     M(lookup) M(lookup_answer)                                                                              \
     M(journal_entry)
 

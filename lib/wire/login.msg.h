@@ -31,8 +31,8 @@ MESSAGE(0x0502, login_answer, LOGIN_ANSWER);
     F(2, bytes, user, "whose mailbox")                                                                       \
     F(3, num, uid, "of the session")                                                                         \
     F(4, num, gid, "of the session")                                                                         \
-    F(5, bytes, home, "home directory; empty: none")                                                         \
-    F(6, bytes, mailbox, "path of the Maildir (ends in /)")                                                  \
+    F(5, bytes, home, "home directory, or virtual_mailbox_base: what mailbox is relative to; empty: none")   \
+    F(6, bytes, mailbox, "path of the Maildir (ends in /); absolute, or below home")                         \
     F(7, bytes, service, "pop3, imap")                                                                       \
     F(8, num, system_user, "1: uid, gid and home come from the system's users; deliver looks them up itself")
 MESSAGE(0x0503, session_prepare, SESSION_PREPARE);
@@ -47,16 +47,31 @@ MESSAGE(0x0504, session_prepared, SESSION_PREPARED);
     F(2, bytes, unread, "what the client has already sent behind its last login command")                    \
     F(3, bytes, client_address, "for the log")                                                               \
     F(4, bytes, session, "session name for the log")                                                         \
-    F(5, num, login_done, "1: the mailbox part is to say +OK to the login itself")
+    F(5, num, login_done, "1: the mailbox part is to say +OK to the login itself")                           \
+    F(6, bytes, settings, "a pop3_settings message (or that of another protocol): deliver passes it on unread")
 MESSAGE(0x0505, session_present, SESSION_PRESENT);
 
-/* deliver -> the mailbox session that it started, notice, with the descriptor: all it needs to begin */
+/* deliver -> the mailbox session that it started, notice, with the descriptor: all it needs to begin.
+ * The session runs as the owner of the mailbox already (uid, gid, no other groups), with this
+ * channel on descriptor 3 and the log's descriptor on 2; it ends its process when it is done. */
 #define SESSION_BEGIN(F)                                                                                     \
     F(1, bytes, user, "whose mailbox")                                                                       \
-    F(2, bytes, mailbox, "path of the Maildir")                                                              \
+    F(2, bytes, mailbox, "path of the Maildir; absolute, or below home")                                     \
     F(3, bytes, unread, "as in session_present")                                                             \
     F(4, bytes, client_address, "for the log")                                                               \
-    F(5, bytes, session, "session name for the log")
+    F(5, bytes, session, "session name for the log")                                                         \
+    F(6, bytes, home, "as in session_prepare")                                                               \
+    F(7, bytes, settings, "as in session_present")                                                           \
+    F(8, bytes, log_target, "as in boot")
 MESSAGE(0x0506, session_begin, SESSION_BEGIN);
+
+/* Inside session_present: what the POP3 login part tells the mailbox part about the server. */
+#define POP3_SETTINGS(F)                                                                                     \
+    F(1, num, timeout, "seconds that the client may be silent")                                              \
+    F(2, num, line_limit, "octets of a command line without its ending")                                     \
+    F(3, num, error_limit, "bad commands after which the session is ended; 0: no limit")                     \
+    F(4, bytes, host, "this host's name, for log lines")                                                     \
+    F(5, bytes, syslog_name, "postfix, as a rule")
+MESSAGE(0x0507, pop3_settings, POP3_SETTINGS);
 
 #endif

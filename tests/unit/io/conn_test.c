@@ -512,3 +512,15 @@ Test(conn, holds_a_whole_pipelined_session)
     close(chat.file);
     buf_fini(&heard);
 }
+
+Test(conn, reads_what_another_has_read_before_what_comes_now)
+{
+    struct fixture f = fixture_new();
+
+    conn_put_input(f.conn, SPAN("STAT\r\nLI"));
+    say(&f, SPAN("ST\r\n"));
+
+    expect_line(&f, 100, CONN_OK, SPAN("STAT"), LINE_CRLF);
+    expect_line(&f, 100, CONN_OK, SPAN("LIST"), LINE_CRLF);
+    fixture_end(&f);
+}
