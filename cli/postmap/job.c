@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void say(const char *kind, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(const char *kind, const char *format, va_list args)
 {
     struct buf line = BUF_INIT;
     buf_printf(&line, "%s: %s: ", program_invocation_short_name, kind);

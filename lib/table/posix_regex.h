@@ -13,7 +13,7 @@
 
 enum {
     POSIX_REGEX_BYTES = 16 * 1024, /* longest pattern */
-    POSIX_REGEX_DEPTH = 200,       /* deepest nesting of groups */
+    POSIX_REGEX_DEPTH = 100,       /* deepest nesting of groups: 90 KiB of stack in PCRE2's compiler */
     POSIX_REGEX_REPEAT = 255,      /* largest number in {m,n}: RE_DUP_MAX as POSIX asks for it */
 };
 

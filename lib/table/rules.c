@@ -1,6 +1,7 @@
 #include "lib/table/rules.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/param/value.h"
 #include "lib/table/text_lines.h"
 
 #include <stdlib.h>
@@ -140,6 +141,28 @@ static void load_line(struct loading *l, const struct text_line *line)
     buf_fini(&why);
 }
 
+/* "{ {rule}, {rule} ... }" as the text of a file, a line for each.
+ * result: false with why where a rule stands outside braces */
+static bool read_inline(const struct table_source *src, struct buf *text, struct buf *why)
+{
+    struct span rest, item, rule;
+    int more = -1;
+    *text = BUF_INIT;
+    if (table_unbrace(src->name, &rest)) {
+        while ((more = value_next_item(&rest, &item)) > 0 && table_unbrace(item, &rule)) {
+            buf_put(text, rule);
+            buf_putc(text, '\n');
+        }
+    }
+    if (more > 0)
+        buf_printf(why, "%s map: no '{' at start of text in \"%.*s\"", src->type, SPAN_ARG(item));
+    else if (more < 0)
+        buf_printf(why, "%s map: missing '}'", src->type);
+    if (more != 0)
+        buf_fini(text);
+    return more == 0;
+}
+
 bool rules_load(struct rules *all, const struct rule_syntax *syntax, struct table_source *src, struct buf *why)
 {
     struct buf text;
@@ -147,7 +170,7 @@ bool rules_load(struct rules *all, const struct rule_syntax *syntax, struct tabl
     struct text_line line;
     struct loading l = {.src = src, .all = all, .syntax = syntax, .open = NO_IF};
     *all = (struct rules){0};
-    if (!table_read_file(src, TABLE_RULE_BYTES, &text, why))
+    if (!(src->path ? table_read_file(src, TABLE_RULE_BYTES, &text, why) : read_inline(src, &text, why)))
         return false;
     text_lines_init(&lines, buf_span(&text));
     while (text_lines_next(&lines, &line)) {

@@ -104,6 +104,11 @@ static const char *spec_parse(struct span spec, struct span *type_name, struct s
     return NULL;
 }
 
+static bool reads_file(const struct table_type *type, struct span name)
+{
+    return type->suffix && !(type->may_be_inline && name.p[0] == '{');
+}
+
 static char *text_dup(struct span s, const char *suffix)
 {
     struct buf b = BUF_INIT;
@@ -145,10 +150,13 @@ static void tables_warn(struct tables *ts, const char *text)
         ts->hooks.warn(text, ts->hooks.context);
 }
 
-static void warn_at(const struct table_source *src, const char *kind, unsigned line, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void warn_at(const struct table_source *src, const char *kind,
+                                                           unsigned line, const char *format, va_list args)
 {
     struct buf text = BUF_INIT;
-    buf_printf(&text, "%s%s%s, line %u: ", kind ? kind : "", kind ? " map " : "", src->path, line);
+    buf_printf(&text, "%s%s", kind ? kind : "", kind ? " map " : "");
+    buf_put(&text, src->path ? span_text(src->path) : span_slice(src->name, 0, 200));
+    buf_printf(&text, ", line %u: ", line);
     buf_vprintf(&text, format, args);
     tables_warn(src->tables, buf_text(&text));
     buf_fini(&text);
@@ -338,7 +346,7 @@ static struct table *open_at_depth(struct tables *ts, struct span spec, unsigned
         buf_printf(&t->error, "%s \"%.200s\"", fault, t->spec);
         return t;
     }
-    if (t->type->suffix)
+    if (reads_file(t->type, t->name))
         t->path = text_dup(t->name, t->type->suffix);
     struct buf why = BUF_INIT;
     if (!table_load_path(t, &why))
@@ -492,7 +500,7 @@ void table_each_path(struct span spec, void (*fn)(const char *path, void *contex
     struct span type_name, name, rest, part;
     if (spec_parse(spec, &type_name, &name, &type))
         return;
-    if (type->suffix) {
+    if (reads_file(type, name)) {
         char *path = text_dup(name, type->suffix);
         fn(path, context);
         free(path);

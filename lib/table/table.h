@@ -7,7 +7,8 @@
  *
  *   cdb (hash, btree, dbm, sdbm, lmdb mean cdb too)   NAME.cdb, made by postmap or postalias
  *   texthash                 the source text itself, read whole
- *   pcre, regexp, cidr       rules, tried in order (see pattern.h, cidr.h)
+ *   pcre, regexp, cidr       rules in a file, tried in order (rules.h, table_regex.c, cidr.h), or
+ *                            in the spec itself: cidr:{ {rule}, {rule} ... }
  *   static:value, static:{ value }                    every key has this value
  *   inline:{ {key = value}, key=value, ... }
  *   randmap:{value, ...}     one of the values by chance

@@ -78,6 +78,7 @@ static enum table_result cidr_find(const void *data, struct span key, struct buf
 const struct table_type table_type_cidr = {
     .name = "cidr",
     .suffix = "",
+    .may_be_inline = true,
     .key_bytes = TABLE_KEY_BYTES,
     .load = cidr_load,
     .unload = cidr_unload,

@@ -300,6 +300,7 @@ static void regex_unload(void *data)
 const struct table_type table_type_pcre = {
     .name = "pcre",
     .suffix = "",
+    .may_be_inline = true,
     .key_bytes = TABLE_TEXT_KEY_BYTES,
     .long_key_is_temp = true,
     .load = regex_load,
@@ -310,6 +311,7 @@ const struct table_type table_type_pcre = {
 const struct table_type table_type_regexp = {
     .name = "regexp",
     .suffix = "",
+    .may_be_inline = true,
     .key_bytes = TABLE_TEXT_KEY_BYTES,
     .long_key_is_temp = true,
     .load = regex_load,

@@ -21,6 +21,7 @@ struct table_source {
 struct table_type {
     const char *name;
     const char *suffix;    /* of the file name; NULL where the type reads no file */
+    bool may_be_inline;    /* a name in braces is the content itself, no file */
     bool is_fixed;         /* keys are looked up as they are */
     bool is_composite;     /* data is a struct table_members */
     size_t key_bytes;      /* longest key that can be there */

@@ -27,6 +27,11 @@ Test(table, finds_in_types_written_in_the_spec)
         {"pipe ends early", "pipemap:{ inline:{ a=b }, inline:{ x=c } }", "a", NULL},
         {"pipe with a failing member", "pipemap:{ inline:{ a=b }, fail:x }", "a", "!always fails"},
         {"union of none", "unionmap:{}", "a", "!bad syntax"},
+        {"rules in the spec", "pcre:{ {/^a(b)/ x$1}, {if /q/}, {/./ y}, {endif} }", "abc", "xb"},
+        {"rules in the spec, the if", "regexp:{ {/^a(b)/ x$1}, {if /q/}, {/./ y}, {endif} }", "zq", "y"},
+        {"networks in the spec", "cidr:{{10.0.0.0/8 yes there}}", "10.1.1.1", "yes there"},
+        {"a rule outside braces", "cidr:{ 10.0.0.0/8 }", "10.1.1.1", "!no '{' at start of text in \"10.0.0.0/8\""},
+        {"a brace that is open", "cidr:{ {10.0.0.0/8 x }", "10.1.1.1", "!missing '}'"},
         {"no type", "/etc/aliases", "a", "!expecting \"type:name\" form"},
         {"no name", "static:", "a", "!no name behind the type"},
         {"unknown type", "frob:x", "a", "!unsupported dictionary type"},
@@ -255,7 +260,7 @@ Test(table, tells_the_files_a_spec_reads)
 {
     struct buf paths = BUF_INIT;
 
-    table_each_path(SPAN("unionmap:{hash:/a, pipemap:{ texthash:/b, static:x }, proxy:hash:/c}"), note_path, &paths);
+    table_each_path(SPAN("unionmap:{hash:/a, pipemap:{ texthash:/b, static:x }, proxy:hash:/c, cidr:{{1.2.3.4 x}}}"), note_path, &paths);
     table_each_path(SPAN("unionmap:{lmdb:/d, cdb:/e"), note_path, &paths);
 
     cr_expect_str_eq(buf_text(&paths), "/a.cdb;/b;");
