@@ -97,6 +97,21 @@ static bool set_limit(int resource, uint64_t most, bool hard_too, struct buf *wh
     return true;
 }
 
+/* Only who has CAP_SETPCAP may shrink the bounding set; for the others no_new_privs makes it empty air. */
+static bool shrink_bounding_set(uint64_t keep, struct buf *why)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct held[2];
+    if (syscall(SYS_capget, &header, held) != 0)
+        return failed(why, "capget");
+    bool may_shrink = held[0].effective & (1u << CAP_SETPCAP);
+    for (int cap = 0; may_shrink && cap < CAPABILITIES_MAX; cap++)
+        if (!(keep >> cap & 1) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
+            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
+            return failed(why, "bounding set");
+    return true;
+}
+
 /* Ambient, bounding, permitted, effective and inheritable sets shrink to keep. */
 static bool drop_capabilities(uint64_t keep, struct buf *why)
 {
@@ -106,12 +121,8 @@ static bool drop_capabilities(uint64_t keep, struct buf *why)
         return failed(why, "capget");
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
         return failed(why, "ambient capabilities");
-    /* Only who has CAP_SETPCAP may shrink the bounding set; for the others no_new_privs makes it empty air. */
-    bool may_shrink = held[0].effective & (1u << CAP_SETPCAP);
-    for (int cap = 0; may_shrink && cap < CAPABILITIES_MAX; cap++)
-        if (!(keep >> cap & 1) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
-            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
-            return failed(why, "bounding set");
+    if (!shrink_bounding_set(keep, why))
+        return false;
     for (int i = 0; i < 2; i++)
         data[i].permitted = data[i].effective = held[i].permitted & (uint32_t)(keep >> (32 * i));
     if (syscall(SYS_capset, &header, data) != 0)
@@ -183,6 +194,12 @@ static bool enter_landlock(const struct wall *w, const int *dirs, const char *co
     for (unsigned i = 0; i < rules.nopened; i++)
         close(rules.opened[i]);
     return good;
+}
+
+bool wall_prepare(const char *program, struct buf *why)
+{
+    const struct wall *w = wall_find(program);
+    return !w || wall_is_open(w) || shrink_bounding_set(0, why);
 }
 
 /* What every wall has, the open ones too. */

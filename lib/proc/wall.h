@@ -29,6 +29,11 @@ bool wall_has_word(const char *words, struct span word);
 /* The kernel's Landlock version; 0: it has none and the walls stand without (master says so once). */
 unsigned wall_landlock_abi(void);
 
+/* What only root can do: empties the bounding set. Called by whoever gives up root for the program,
+ * before that (master between fork and exec; deliver in a child). Harmless without the right to it.
+ * result: false with the reason in why */
+bool wall_prepare(const char *program, struct buf *why);
+
 /* Enters the sandbox of the program: no_new_privs, empty capability sets, Landlock on the
  * directories it was given, seccomp, limits, not dumpable. Root has been given up before
  * (master does that between fork and exec), but by the programs whose row says root.
