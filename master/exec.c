@@ -41,8 +41,11 @@ static void arrange_descriptors(const struct child *c, int control)
 
 static void become_user(const struct child *c)
 {
+    struct buf why = BUF_INIT;
     if (!c->master->frame.as_root)
         return;
+    if (!wall_prepare(c->plan->program->name, &why))
+        give_up(c, buf_text(&why));
     if (setgroups(0, NULL) != 0 || setresgid(c->plan->gid, c->plan->gid, c->plan->gid) != 0 ||
         setresuid(c->plan->uid, c->plan->uid, c->plan->uid) != 0)
         give_up(c, "change of user");

@@ -5,6 +5,7 @@
  *
  *     call SERVICE        asks SERVICE over a channel who it is
  *     call SERVICE crash  makes it abort instead
+ *     chain N             lets cleanup let qmgr ask for N channels to local at once, and shows their slots
  *     file PATH           the first line of a file that the configuration names
  *     value NAME          a setting, unexpanded
  *     spin                never comes back to its loop
@@ -23,12 +24,12 @@
 
 CHANNEL_CALL_DECLARE(room_wanted, submitted);
 
-enum { LINE_MOST = 1000, CRASH = 999 };
+enum { LINE_MOST = 1000, CHAIN = 100, CRASH = 999 };
 
-static void call_service(struct proc *p, struct conn *c, const char *service, bool crash)
+static void call_service(struct proc *p, struct conn *c, const char *service, uint64_t size)
 {
     struct arena a = ARENA_INIT;
-    struct msg_room_wanted ask = {.size = crash ? CRASH : 0};
+    struct msg_room_wanted ask = {.size = size};
     struct msg_submitted got;
     struct channel *to = proc_channel(p, service, clock_after(20));
     if (!to) {
@@ -62,7 +63,9 @@ static void obey(struct proc *p, struct conn *c, char *line)
     if (second)
         *second++ = 0;
     if (strcmp(word, "call") == 0) {
-        call_service(p, c, argument, second != NULL);
+        call_service(p, c, argument, second ? CRASH : 0);
+    } else if (strcmp(word, "chain") == 0) {
+        call_service(p, c, "cleanup", CHAIN + strtoul(argument, NULL, 10));
     } else if (strcmp(word, "file") == 0) {
         show_file(p, c, argument);
     } else if (strcmp(word, "value") == 0) {

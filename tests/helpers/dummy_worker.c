@@ -1,6 +1,8 @@
 /* A worker or broker that does on command what a test of master needs. Installed under the names
  * of real programs, whose walls it then has. Answers room_wanted with who it is; a size of 999
- * makes it abort. A setting smtp_helo_name of "trouble" lets it refuse to start. */
+ * makes it abort; 100 + N goes on to qmgr, which asks for N channels to local, answers with the
+ * slots they lead to when all are there, and closes them a little later. A setting smtp_helo_name
+ * of "trouble" lets it refuse to start. */
 #include "lib/base/check.h"
 #include "lib/param/settings.h"
 #include "lib/proc/proc.h"
@@ -11,22 +13,90 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CRASH = 999 };
+CHANNEL_CALL_DECLARE(room_wanted, submitted);
+
+enum { CHAIN = 100, CHAIN_MOST = 50, CLOSE_AFTER_MS = 500, CRASH = 999 };
+
+static void answer(struct channel *c, uint64_t id, struct span text)
+{
+    struct buf body = BUF_INIT;
+    msg_submitted_put(&body, &(struct msg_submitted){.text = text});
+    channel_reply(c, id, MSG_submitted, buf_span(&body), NULL, 0);
+    buf_fini(&body);
+}
+
+/* cleanup's part. */
+static void pass_on(struct proc *p, struct channel *c, uint64_t id, const struct msg_room_wanted *m)
+{
+    struct arena a = ARENA_INIT;
+    struct msg_submitted got = {.text = SPAN("no channel to qmgr")};
+    struct channel *to = proc_channel(p, "qmgr", clock_after(20));
+    if (to && CHANNEL_CALL(to, &a, clock_after(20), room_wanted, m, submitted, &got) != CALL_OK)
+        got.text = SPAN("qmgr was lost");
+    answer(c, id, got.text);
+    arena_fini(&a);
+}
+
+/* qmgr's part: one wave of channels to local. */
+struct wave {
+    struct channel *asker;
+    uint64_t id;
+    unsigned wanted, made;
+    struct buf slots;
+    struct channel *got[CHAIN_MOST];
+    struct timer end;
+};
+
+static void wave_end(struct timer *t, void *context)
+{
+    struct wave *w = context;
+    (void)t;
+    for (unsigned i = 0; i < w->made; i++)
+        channel_close(&w->got[i]);
+    buf_fini(&w->slots);
+    free(w);
+}
+
+static void wave_made(struct channel *c, unsigned slot, void *context)
+{
+    struct wave *w = context;
+    if (c)
+        buf_printf(&w->slots, " %u", slot);
+    else
+        buf_puts(&w->slots, " none");
+    w->got[w->made++] = c;
+    if (w->made < w->wanted)
+        return;
+    answer(w->asker, w->id, buf_span(&w->slots));
+}
+
+static void wave_begin(struct proc *p, struct channel *c, uint64_t id, unsigned wanted)
+{
+    static const struct channel_handler nothing = {NULL, NULL};
+    struct wave *w = calloc(1, sizeof *w);
+    CHECK(w != NULL && wanted <= CHAIN_MOST);
+    *w = (struct wave){.asker = c, .id = id, .wanted = wanted};
+    for (unsigned i = 0; i < wanted; i++)
+        proc_want_channel(p, "local", 0, &nothing, w, wave_made);
+    timer_set(proc_loop(p), &w->end, clock_after_ms(CLOSE_AFTER_MS), wave_end, w);
+}
 
 static void say_who(struct channel *c, struct frame *f, void *own)
 {
     struct proc *p = own;
     const struct msg_boot *b = proc_boot(p);
     struct arena a = ARENA_INIT;
-    struct buf body = BUF_INIT;
     struct msg_room_wanted m;
     if (!msg_room_wanted_get(&a, f->body, &m) || m.size == CRASH)
         abort();
-    msg_submitted_put(&body, &(struct msg_submitted){.text = span_text(arena_printf(
-        &a, "%.*s %ld %llu %llu %llu", SPAN_ARG(b->service), (long)getpid(), (unsigned long long)b->incarnation,
-        (unsigned long long)b->slot, (unsigned long long)b->generation))});
-    channel_reply(c, f->id, MSG_submitted, buf_span(&body), NULL, 0);
-    buf_fini(&body);
+    if (m.size >= CHAIN && span_eq(b->service, SPAN("cleanup")))
+        pass_on(p, c, f->id, &m);
+    else if (m.size >= CHAIN)
+        wave_begin(p, c, f->id, (unsigned)m.size - CHAIN);
+    else
+        answer(c, f->id, span_text(arena_printf(&a, "%.*s %ld %llu %llu %llu", SPAN_ARG(b->service), (long)getpid(),
+                                                (unsigned long long)b->incarnation, (unsigned long long)b->slot,
+                                                (unsigned long long)b->generation)));
     arena_fini(&a);
 }
 
