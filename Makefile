@@ -58,7 +58,7 @@ wait_lib = $(if $(filter $(1),$(SESSION_HOSTS)),$(WAIT_CO),$(WAIT_BLK))
 DAEMON_BIN := $(addprefix $(BUILD)/libexec/,$(DAEMONS))
 TOOL_BIN   := $(addprefix $(BUILD)/bin/,$(TOOLS))
 
-.PHONY: all check check-unit check-system lint fuzz-quick man install clean
+.PHONY: all check check-unit check-arch check-system lint fuzz-quick man install clean
 all: $(DAEMON_BIN) $(TOOL_BIN) $(BUILD)/bin/.names
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -119,6 +119,10 @@ $(foreach h,$(HELPERS),$(eval $(call helper,$(h))))
 
 check-unit: $(UNIT_BIN)
 	@tests/run-unit $(UNIT_BIN)
+
+# The coroutine switch on other machines (qemu-user) and in its other variants.
+check-arch:
+	@tests/arch/run $(BUILD)
 
 check-system: all $(HELPER_BIN)
 	@tests/run-system $(BUILD)

@@ -98,7 +98,7 @@ int conn_take_fd(struct conn **where, struct buf *unread)
     CHECK(c->ops->is_plain);
     int fd = c->fd;
     conn_try_flush(c);
-    buf_put(unread, span_of(c->in + c->start, c->end - c->start));
+    buf_put(unread, conn_unread(c));
     wait_forget(fd);
     conn_free(c);
     return fd;

@@ -42,6 +42,8 @@ enum conn_result conn_fail(struct conn *c, int error);
 enum conn_result conn_wait(struct conn *c, unsigned want);
 /* Gives others a turn and looks at the clock where much was done without a wait. */
 enum conn_result conn_take_turn(struct conn *c);
+/* Input that was read and not used; belongs to c. */
+struct span conn_unread(const struct conn *c);
 /* Ends the input buffer. */
 void conn_release_in(struct conn *c);
 

@@ -24,9 +24,9 @@ void conn_put_input(struct conn *c, struct span unread)
     c->end = unread.n;
 }
 
-static struct span conn_unread(const struct conn *c)
+struct span conn_unread(const struct conn *c)
 {
-    return span_of(c->in + c->start, c->end - c->start);
+    return span_slice(span_of(c->in, c->end), c->start, c->end);
 }
 
 static void conn_consume(struct conn *c, size_t n)
