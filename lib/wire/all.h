@@ -9,6 +9,7 @@
 #include "lib/wire/login.msg.h"
 #include "lib/wire/lookup.msg.h"
 #include "lib/wire/queue.msg.h"
+#include "lib/wire/resolve.msg.h"
 #include "lib/wire/submit.msg.h"
 
 #define ALL_MESSAGES(M)                                                                                      \
@@ -20,6 +21,6 @@
     M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)   \
     M(pop3_settings)                                                                                         \
     M(lookup) M(lookup_answer)                                                                              \
-    M(journal_entry)
+    M(journal_entry) M(resolve) M(resolved)
 
 #endif
