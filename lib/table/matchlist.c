@@ -52,6 +52,7 @@ struct reading {
     struct matchlist *list;
     struct patterns *to;
     unsigned depth; /* of files in files */
+    unsigned files; /* read so far */
 };
 
 static void add_value(struct reading *r, struct span value, bool is_negated);
@@ -149,6 +150,8 @@ static void add_item(struct reading *r, struct span item, bool is_negated)
         add_fault(r, "a pattern holds a NUL", SPAN_NONE);
     else if (item.p[0] == '/' && r->depth >= MATCHLIST_DEPTH)
         add_fault(r, "files name files too deeply:", item);
+    else if (item.p[0] == '/' && r->files++ >= MATCHLIST_FILES)
+        add_fault(r, "the list names too many files:", item);
     else if (item.p[0] == '/')
         add_file(r, item, is_negated);
     else if (looks_like_table(item))

@@ -26,7 +26,10 @@ struct matchlist;
 
 enum matchlist_kind { MATCHLIST_STRING, MATCHLIST_DOMAIN, MATCHLIST_HOST };
 enum { MATCHLIST_PARENT = 1 }; /* parent_domain_matches_subdomains names this list */
-enum { MATCHLIST_DEPTH = 8 };  /* deepest nesting of /file/name */
+enum {
+    MATCHLIST_DEPTH = 8,   /* deepest nesting of /file/name */
+    MATCHLIST_FILES = 500, /* files read for one list */
+};
 
 /* title: the parameter's name, for messages; value: its value, expanded. Both are copied.
  * result: never NULL; the caller closes it */

@@ -173,6 +173,23 @@ Test(matchlist, ends_a_file_that_names_itself)
     stop(ts);
 }
 
+Test(matchlist, reads_files_to_its_limit_and_no_more)
+{
+    ts = start();
+    struct buf value = BUF_INIT;
+    put_text("t", "b\n");
+    for (int i = 0; i < MATCHLIST_FILES; i++)
+        buf_printf(&value, "%s ", in_dir("", "t"));
+    buf_puts(&value, "last ");
+
+    cr_expect_eq(ask(buf_text(&value), MATCHLIST_DOMAIN, 0, "last", ""), '+');
+    cr_expect_eq(ask(buf_text(&value), MATCHLIST_DOMAIN, 0, "other", ""), '-');
+    buf_puts(&value, in_dir("", "t"));
+    cr_expect_eq(ask(buf_text(&value), MATCHLIST_DOMAIN, 0, "other", ""), '!');
+    buf_fini(&value);
+    stop(ts);
+}
+
 static struct matchlist *asked_twice;
 static bool is_inner;
 
