@@ -1,7 +1,7 @@
 #include "lib/mail/path.h"
 #include "lib/mail/address.h"
+#include "lib/mail/addrspec.h"
 #include "lib/mail/codec.h"
-#include "lib/mail/token.h"
 
 static bool is_blank(unsigned char c)
 {
@@ -32,94 +32,6 @@ static size_t find_path_end(struct span s)
     return s.n;
 }
 
-/* Skips "@a,@b:" where scan stands at the start.
- * result: false for a route that does not end in ":". RFC 5321 4.1.2 A-d-l */
-static bool skip_route(struct token_scan *scan, bool *routed)
-{
-    struct token_scan ahead = *scan;
-    struct token token;
-    if (!token_next_word(&ahead, &token) || token.special != '@')
-        return true;
-    do {
-        if (!token_next_word(&ahead, &token))
-            return true; /* "@domain" alone: an address with an empty local part */
-        if (token.special != '@' && token.special != ',' && token.special != '.' && token.special != ':' &&
-            token.kind != TOKEN_ATOM && token.kind != TOKEN_LITERAL)
-            return false;
-    } while (token.special != ':');
-    *routed = true;
-    *scan = ahead;
-    return true;
-}
-
-/* Where in an address a token stands. */
-struct place {
-    bool in_domain;   /* behind an "@" */
-    bool behind_at;   /* directly behind it */
-    bool behind_word; /* directly behind an atom, a quoted string or a literal */
-    bool literal;     /* a domain literal has been taken: nothing may follow */
-    bool apart;       /* blanks or a comment stand before it */
-};
-
-/* Whether the grammar, or the loose form of it, has no such token there. */
-static bool is_refused(const struct token *token, const struct place *place, unsigned flags)
-{
-    bool strict = (flags & PATH_STRICT) != 0;
-    if (!token->closed || (strict && token->spaced))
-        return true;
-    if (place->literal && token->kind != TOKEN_COMMENT)
-        return true;
-    switch (token->kind) {
-    case TOKEN_SPECIAL:
-        return token->special != '@' && token->special != '.';
-    case TOKEN_QUOTED:
-        return place->in_domain;
-    case TOKEN_LITERAL:
-        return !place->behind_at || span_find(token->raw, '\\') < token->raw.n;
-    case TOKEN_COMMENT:
-        return strict;
-    default:
-        return place->in_domain &&
-               ((place->apart && place->behind_word) || span_find(token->raw, '\\') < token->raw.n);
-    }
-}
-
-/* Appends the internal form of an address without brackets and route. An "@" that
- * was quoted must not become the one before the domain, as in <"user@dom">. */
-static enum path_result put_internal(struct token_scan scan, unsigned flags, struct buf *out)
-{
-    struct token token;
-    struct place place = {0};
-    size_t at = SIZE_MAX;
-    while (token_next(&scan, &token)) {
-        bool word = token.kind != TOKEN_SPECIAL;
-        place.apart = place.apart || token.spaced;
-        if (token.special == '@')
-            place.in_domain = false; /* what came before belongs to the local part now */
-        if (is_refused(&token, &place, flags))
-            return PATH_BAD_SYNTAX;
-        if (token.kind == TOKEN_COMMENT) {
-            place.apart = true;
-            continue;
-        }
-        if (place.apart && word && place.behind_word)
-            buf_putc(out, ' ');
-        if (token.special == '@')
-            at = out->len;
-        token_put_value(out, &token);
-        place = (struct place){
-            .in_domain = place.in_domain || token.special == '@',
-            .behind_at = token.special == '@',
-            .behind_word = word,
-            .literal = token.kind == TOKEN_LITERAL,
-        };
-    }
-    if (((flags & PATH_STRICT) && token.spaced) ||
-        span_rfind(buf_span(out), '@') != (at == SIZE_MAX ? out->len : at))
-        return PATH_BAD_SYNTAX;
-    return PATH_OK;
-}
-
 static enum path_result check_bytes(const struct path *path, unsigned flags)
 {
     if (path->ascii)
@@ -139,18 +51,13 @@ static enum path_result parse_one(struct arena *a, struct span text, unsigned fl
     if (!path->bracketed && (text.n == 0 || (flags & PATH_STRICT)))
         return PATH_BAD_SYNTAX;
 
-    struct token_scan scan = {.text = path->original};
     struct buf internal = BUF_INIT;
-    enum path_result result = PATH_BAD_SYNTAX;
-    if (skip_route(&scan, &path->routed))
-        result = put_internal(scan, flags, &internal);
+    unsigned how = flags & PATH_STRICT ? ADDRSPEC_STRICT : 0;
+    bool good = addrspec_put_internal(&internal, path->original, how, &path->routed);
     path->address = arena_dup(a, buf_span(&internal));
     buf_fini(&internal);
     path->ascii = codec_is_ascii(path->address);
-    if (result == PATH_OK && path->address.n == 0 && path->original.n > 0 &&
-        skip_blanks(path->original).n > 0)
-        return PATH_BAD_SYNTAX; /* a route or a comment to nowhere is no null path */
-    return result;
+    return good ? PATH_OK : PATH_BAD_SYNTAX;
 }
 
 /* RFC 5321 4.1.2 esmtp-keyword */
