@@ -34,6 +34,11 @@ static bool is_dot_string(struct span s)
     return atom_begun;
 }
 
+bool address_needs_quotes(struct span local)
+{
+    return !is_dot_string(local);
+}
+
 static void put_quoted(struct buf *out, struct span local)
 {
     buf_putc(out, '"');

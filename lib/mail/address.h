@@ -24,6 +24,9 @@ struct span address_domain(struct span address);
  * "@example.com" becomes ""@example.com; the null address appends nothing. */
 void address_put_external(struct buf *out, struct span address);
 
+/* Whether a local part can only stand in quotes: it is no dot-atom. */
+bool address_needs_quotes(struct span local);
+
 /* Whether it holds no control character (NUL, CR, LF, TAB and DEL included). What
  * fails this may stand in no envelope, whatever its other form. */
 bool address_is_clean(struct span s);
