@@ -2,12 +2,14 @@
 #ifndef WIRE_ALL_H
 #define WIRE_ALL_H
 
+#include "lib/wire/anvil.msg.h"
 #include "lib/wire/attempt.msg.h"
 #include "lib/wire/control.msg.h"
 #include "lib/wire/envelope.msg.h"
 #include "lib/wire/journal.msg.h"
 #include "lib/wire/login.msg.h"
 #include "lib/wire/lookup.msg.h"
+#include "lib/wire/mailbox.msg.h"
 #include "lib/wire/queue.msg.h"
 #include "lib/wire/resolve.msg.h"
 #include "lib/wire/submit.msg.h"
@@ -21,6 +23,8 @@
     M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)   \
     M(pop3_settings)                                                                                         \
     M(lookup) M(lookup_answer)                                                                              \
+    M(client_event) M(client_counts) M(client_left)                                                          \
+    M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(stored)                      \
     M(journal_entry) M(resolve) M(resolved)
 
 #endif
