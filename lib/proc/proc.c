@@ -42,6 +42,11 @@ struct arena *proc_arena(struct proc *p)
     return &p->arena;
 }
 
+int proc_log_fd(const struct proc *p)
+{
+    return p->log_fd >= 0 ? p->log_fd : 2;
+}
+
 size_t proc_sessions(const struct proc *p)
 {
     return p->sessions;

@@ -92,6 +92,9 @@ void proc_want_channel(struct proc *p, const char *service, unsigned slot, const
 /* Peer credentials of a LISTENER_UNIX client. result: false where the system does not tell */
 bool proc_peer_ids(int fd, unsigned *uid, unsigned *gid, int *pid);
 
+/* The descriptor that log lines go to, borrowed: for a process that starts others. */
+int proc_log_fd(const struct proc *p);
+
 /* Sessions in hand (hosts). */
 size_t proc_sessions(const struct proc *p);
 
