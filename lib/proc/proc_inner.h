@@ -67,6 +67,8 @@ struct proc {
     uint64_t last_number;
     uint64_t served;
     struct list waiting; /* struct proc_waiting */
+    struct channel *current; /* workers: whose request is in hand; NULL: none */
+    bool current_left;   /* its other end has gone meanwhile */
     struct deferred next; /* takes the next waiting request */
     struct timer alive, accept_again, grace;
 };

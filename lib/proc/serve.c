@@ -42,12 +42,49 @@ static void waiting_free(struct proc_waiting *w)
     free(w);
 }
 
+static void tell_idle(struct proc *p)
+{
+    struct buf body = BUF_INIT;
+    msg_idle_put(&body, &(struct msg_idle){.served = p->served, .taken = p->taken});
+    channel_notify(p->master, MSG_idle, buf_span(&body), NULL, 0);
+    buf_fini(&body);
+}
+
+static void forget_caller(struct proc *p, struct channel *c)
+{
+    LIST_EACH (node, after, &p->waiting) {
+        struct proc_waiting *w = LIST_ENTRY(node, struct proc_waiting, node);
+        if (w->channel == c)
+            w->channel = NULL;
+    }
+    if (p->spec->caller_left)
+        p->spec->caller_left(p, p->own, c);
+    channel_close(&c);
+    if (--p->callers == 0)
+        tell_idle(p);
+}
+
+static void caller_closed(struct channel *c, void *context)
+{
+    struct proc *p = context;
+    /* A handler that waits still has it: its answer goes nowhere, and then the channel ends. */
+    if (c == p->current)
+        p->current_left = true;
+    else
+        forget_caller(p, c);
+}
+
 /* A worker handles one request at a time, however deep its handler waits. */
 static void handle_alone(struct proc *p, struct channel *c, struct frame *f)
 {
     p->busy = true;
+    p->current = c;
     handle_request(p, c, f);
     p->busy = false;
+    p->current = NULL;
+    if (p->current_left)
+        forget_caller(p, c);
+    p->current_left = false;
     if (!list_empty(&p->waiting))
         loop_defer(p->loop, &p->next);
     else if (p->stopping && !p->spec->stop)
@@ -76,29 +113,6 @@ void proc_next_waiting(struct deferred *d, void *context)
             handle_alone(p, w->channel, &w->frame);
         waiting_free(w);
     }
-}
-
-static void tell_idle(struct proc *p)
-{
-    struct buf body = BUF_INIT;
-    msg_idle_put(&body, &(struct msg_idle){.served = p->served, .taken = p->taken});
-    channel_notify(p->master, MSG_idle, buf_span(&body), NULL, 0);
-    buf_fini(&body);
-}
-
-static void caller_closed(struct channel *c, void *context)
-{
-    struct proc *p = context;
-    LIST_EACH (node, after, &p->waiting) {
-        struct proc_waiting *w = LIST_ENTRY(node, struct proc_waiting, node);
-        if (w->channel == c)
-            w->channel = NULL;
-    }
-    if (p->spec->caller_left)
-        p->spec->caller_left(p, p->own, c);
-    channel_close(&c);
-    if (--p->callers == 0)
-        tell_idle(p);
 }
 
 void proc_serve_channel(struct proc *p, int fd, const struct msg_channel_given *who)
