@@ -13,8 +13,10 @@ struct verifier {
     char password[CRYPT_MAX_PASSPHRASE_SIZE + 1];
 };
 
+enum { DES_HASH_LENGTH = 13 };
+
 /* Method and cost of a new account today; the salt is of no account. */
-static const char default_model[] = "$y$j9T$merpatimerpatimerpati.";
+static const char default_model[] = "$y$j9T$merpatimerpati..";
 
 static const struct span schemes[] = {SPAN_INIT("{CRYPT}"),        SPAN_INIT("{BLF-CRYPT}"), SPAN_INIT("{SHA256-CRYPT}"),
                                       SPAN_INIT("{SHA512-CRYPT}"), SPAN_INIT("{MD5-CRYPT}"), SPAN_INIT("{DES-CRYPT}")};
@@ -51,8 +53,12 @@ static bool put_hash(char to[CRYPT_OUTPUT_SIZE], struct span hash)
     return true;
 }
 
+/* Any two letters are a salt of the oldest method: its hashes are known by their length, so that
+ * a password in clear is not taken for one. */
 static bool is_usable(const char *hash)
 {
+    if (hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_HASH_LENGTH)
+        return false;
     int salt = hash[0] ? crypt_checksalt(hash) : CRYPT_SALT_INVALID;
     return salt == CRYPT_SALT_OK || salt == CRYPT_SALT_METHOD_LEGACY || salt == CRYPT_SALT_TOO_CHEAP;
 }
