@@ -1,0 +1,343 @@
+#include "lib/base/check.h"
+#include "lib/base/map.h"
+#include "lib/log/log.h"
+#include "lib/mail/header.h"
+#include "lib/mail/routing.h"
+#include "lib/maildir/deliver.h"
+#include "lib/proc/proc.h"
+#include "lib/proc/tables.h"
+#include "lib/wire/attempt.msg.h"
+#include "lib/wire/mailbox.msg.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    OWNER_WAIT_S = 60,    /* for deliver to give a channel */
+    HEAD_MAX = 64 * 1024, /* octets of a text by descriptor in which Delivered-To is looked for */
+};
+
+struct virtual {
+    struct proc *proc;
+    const struct params_main *main;
+    const struct params_virtual *mine;
+    struct routing *routing;
+    struct maps *mailboxes, *uids, *gids;
+    struct map owners;    /* "uid:gid" -> struct owner */
+    struct list attempts; /* struct attempt, under way */
+};
+
+/* The mailbox process of one owner. */
+struct owner {
+    struct virtual *virtual;
+    char key[48];
+    struct channel *channel; /* NULL: not made yet, or lost */
+};
+
+/* One attempt under way: answered when the last of its recipients is. */
+struct attempt {
+    struct arena arena;
+    struct channel *channel; /* NULL: qmgr's end has gone */
+    uint64_t request;
+    struct msg_attempt m;    /* borrows body, a copy in arena */
+    struct span head;        /* of the text: what Delivered-To is looked for in */
+    struct msg_verdict *verdicts;
+    size_t open; /* recipients without verdict, and 1 while they are being sent */
+    struct list node;
+};
+
+/* One recipient's store request. */
+struct storing {
+    struct attempt *attempt;
+    struct msg_verdict *verdict;
+};
+
+/* --- verdicts ------------------------------------------------------------------- */
+
+static void attempt_settle(struct attempt *t)
+{
+    if (--t->open > 0)
+        return;
+    if (t->channel) {
+        struct buf body = BUF_INIT;
+        msg_attempted_put(&body, &(struct msg_attempted){.verdicts = {t->verdicts, t->m.recipients.n}});
+        channel_reply(t->channel, t->request, MSG_attempted, buf_span(&body), NULL, 0);
+        buf_fini(&body);
+    }
+    list_remove(&t->node);
+    arena_fini(&t->arena);
+    free(t);
+}
+
+static void verdict_set(struct attempt *t, struct msg_verdict *v, uint64_t class, struct span dsn, struct span text)
+{
+    v->class = class;
+    v->dsn = arena_dup(&t->arena, dsn);
+    v->text = arena_dup(&t->arena, text);
+    v->relay = SPAN("virtual");
+}
+
+static void stored(struct frame *reply, void *context)
+{
+    struct storing *s = context;
+    struct attempt *t = s->attempt;
+    struct msg_stored m;
+    if (reply && reply->type == MSG_stored && msg_stored_get(&t->arena, reply->body, &m))
+        verdict_set(t, s->verdict, m.class, m.dsn, m.text);
+    else
+        verdict_set(t, s->verdict, 4, SPAN("4.3.0"), SPAN("mailbox process died; the delivery is repeated"));
+    free(s);
+    attempt_settle(t);
+}
+
+/* --- who owns the mailbox ----------------------------------------------------------- */
+
+/* What a lookup came to: 1 found, 0 not there, -1 temporary (why says). */
+static int look(struct virtual *v, struct maps *maps, struct span address, struct buf *value, struct buf *why)
+{
+    switch (mailmap_find(&v->routing->resolve.lookup, maps, MAILMAP_FULL | MAILMAP_NO_EXTENSION | MAILMAP_AT_DOMAIN,
+                         address, value, NULL, why)) {
+    case TABLE_FOUND:
+        return 1;
+    case TABLE_NOT_FOUND:
+        return 0;
+    case TABLE_TEMP:
+        break;
+    }
+    return -1;
+}
+
+static bool look_id(struct virtual *v, struct maps *maps, const char *parameter, struct span address, uint64_t *id,
+                    struct buf *why)
+{
+    struct buf value = BUF_INIT;
+    int found = look(v, maps, address, &value, why);
+    bool good = found > 0 && span_to_u64(span_trim(buf_span(&value)), UINT32_MAX - 1, id);
+    if (found == 0)
+        buf_printf(why, "recipient %.*s: not found in %s", SPAN_ARG(address), parameter);
+    else if (found > 0 && !good)
+        buf_printf(why, "recipient %.*s: bad value \"%s\" in %s", SPAN_ARG(address), buf_text(&value), parameter);
+    buf_fini(&value);
+    return good;
+}
+
+static void owner_frame(struct channel *c, struct frame *f, void *context)
+{
+    (void)context;
+    log_warning("unexpected message 0x%04x from %s", f->type, channel_peer(c));
+}
+
+static void owner_closed(struct channel *c, void *context)
+{
+    struct owner *owner = context;
+    owner->channel = NULL;
+    channel_close(&c);
+}
+
+static struct owner *owner_of(struct virtual *v, uint64_t uid, uint64_t gid)
+{
+    char key[48];
+    snprintf(key, sizeof key, "%llu:%llu", (unsigned long long)uid, (unsigned long long)gid);
+    struct owner *owner = map_get(&v->owners, span_text(key));
+    if (!owner) {
+        owner = ARENA_NEW(proc_arena(v->proc), struct owner);
+        owner->virtual = v;
+        memcpy(owner->key, key, sizeof key);
+        map_set(&v->owners, span_text(owner->key), owner);
+    }
+    return owner;
+}
+
+/* The channel to the owner's process; asks deliver where there is none.
+ * result: NULL with *dsn, *class and why */
+static struct channel *owner_channel(struct virtual *v, uint64_t uid, uint64_t gid, struct arena *a,
+                                     struct msg_owner_made *made)
+{
+    static const struct channel_handler handler = {owner_frame, owner_closed};
+    struct owner *owner = owner_of(v, uid, gid);
+    if (owner->channel && !channel_is_closed(owner->channel))
+        return owner->channel;
+    const mono_ms deadline = clock_after(OWNER_WAIT_S);
+    struct msg_owner_wanted m = {
+        .kind = OWNER_VIRTUAL, .uid = uid, .gid = gid, .base = v->mine->virtual_mailbox_base};
+    struct buf body = BUF_INIT;
+    struct frame reply = {0};
+    struct channel *deliver = proc_channel(v->proc, "deliver", deadline);
+    msg_owner_wanted_put(&body, &m);
+    *made = (struct msg_owner_made){.class = 4, .dsn = SPAN("4.3.0"), .text = SPAN("deliver service unavailable")};
+    if (deliver && channel_call(deliver, MSG_owner_wanted, buf_span(&body), NULL, 0, deadline, MSG_owner_made, a,
+                                &reply) == CALL_OK)
+        msg_owner_made_get(a, reply.body, made);
+    int fd = frame_take_fd(&reply, 0);
+    buf_fini(&body);
+    if (fd < 0)
+        return NULL;
+    return owner->channel = channel_open(proc_loop(v->proc), fd, owner->key, &handler, owner);
+}
+
+/* --- one recipient ---------------------------------------------------------------------- */
+
+static void send_store(struct virtual *v, struct attempt *t, struct channel *c, const struct msg_recipient *r,
+                       struct span path, struct msg_verdict *verdict, int text)
+{
+    struct buf top = BUF_INIT, body = BUF_INIT;
+    struct storing *s = malloc(sizeof *s);
+    CHECK(s != NULL);
+    *s = (struct storing){t, verdict};
+    maildir_put_delivery_headers(&top, t->m.sender, r->original.n ? r->original : r->address, r->address);
+    struct msg_store m = {
+        .format = STORE_MAILDIR,
+        .path = path,
+        .queue_id = t->m.id,
+        .number = r->number,
+        .arrival_us = t->m.arrival_us,
+        .host = v->main->myhostname,
+        .maybe_again = 1,
+        .top = buf_span(&top),
+        .text = t->m.text,
+        .text_offset = t->m.text_offset,
+        .text_size = t->m.text_size,
+        .sender = t->m.sender,
+    };
+    msg_store_put(&body, &m);
+    t->open++;
+    if (!channel_request(c, MSG_store, buf_span(&body), &text, text >= 0 ? 1 : 0, stored, s))
+        stored(NULL, s);
+    buf_fini(&body);
+    buf_fini(&top);
+}
+
+static void refuse(struct attempt *t, struct msg_verdict *verdict, uint64_t class, const char *dsn, struct span text)
+{
+    verdict_set(t, verdict, class, span_text(dsn), text);
+}
+
+/* A message that went through this mailbox before comes back for ever. */
+static bool is_loop(const struct attempt *t, const struct msg_recipient *r)
+{
+    struct header_scan scan;
+    struct header h;
+    enum header_event event;
+    header_scan_init(&scan, t->head, HEADER_SIZE_LIMIT);
+    while ((event = header_next(&scan, &h)) != HEADER_BODY)
+        if (event == HEADER_FIELD && h.id == HEADER_DELIVERED_TO && span_eq_nocase(span_trim(h.value), r->address))
+            return true;
+    return false;
+}
+
+static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_recipient *r,
+                        struct msg_verdict *verdict, int text)
+{
+    struct buf path = BUF_INIT, why = BUF_INIT;
+    struct msg_owner_made made;
+    uint64_t uid, gid;
+    struct channel *c;
+    struct span address = r->user.n ? r->user : r->address;
+    int found = look(v, v->mailboxes, address, &path, &why);
+    if (found == 0) {
+        refuse(t, verdict, 5, "5.1.1",
+               span_text(arena_printf(&t->arena, "unknown user: \"%.*s\"", SPAN_ARG(address))));
+    } else if (found < 0 || !look_id(v, v->uids, "virtual_uid_maps", address, &uid, &why) ||
+               !look_id(v, v->gids, "virtual_gid_maps", address, &gid, &why)) {
+        log_warning("%s", buf_text(&why));
+        refuse(t, verdict, 4, "4.3.5", SPAN("mail system configuration error"));
+    } else if (path.len == 0 || path.data[path.len - 1] != '/') {
+        refuse(t, verdict, 4, "4.3.5", SPAN("mailbox is not a maildir: its path does not end in \"/\""));
+    } else if (is_loop(t, r)) {
+        refuse(t, verdict, 5, "5.4.6",
+               span_text(arena_printf(&t->arena, "mail forwarding loop for %.*s", SPAN_ARG(r->address))));
+    } else if (!(c = owner_channel(v, uid, gid, &t->arena, &made))) {
+        verdict_set(t, verdict, made.class, made.dsn, made.text);
+    } else {
+        send_store(v, t, c, r, buf_span(&path), verdict, text);
+    }
+    buf_fini(&path);
+    buf_fini(&why);
+}
+
+/* The beginning of a text that came by descriptor. */
+static struct span read_head(struct arena *a, int text, uint64_t offset, uint64_t size)
+{
+    size_t room = size < HEAD_MAX ? (size_t)size : HEAD_MAX;
+    char *head = arena_alloc(a, room);
+    ssize_t n = pread(text, head, room, (off_t)offset);
+    return span_of(head, n > 0 ? (size_t)n : 0);
+}
+
+static struct attempt *attempt_new(struct virtual *v, struct channel *c, struct frame *f, int text)
+{
+    struct attempt *t = calloc(1, sizeof *t);
+    CHECK(t != NULL);
+    t->channel = c;
+    t->request = f->id;
+    t->open = 1;
+    list_push(&v->attempts, &t->node);
+    if (msg_attempt_get(&t->arena, arena_dup(&t->arena, f->body), &t->m))
+        t->head = text < 0 ? t->m.text : read_head(&t->arena, text, t->m.text_offset, t->m.text_size);
+    else
+        t->m.recipients.n = 0; /* what has no verdict counts as deferred */
+    t->verdicts = arena_calloc(&t->arena, t->m.recipients.n + 1, sizeof *t->verdicts);
+    return t;
+}
+
+static void handle_attempt(struct channel *c, struct frame *f, void *context)
+{
+    struct virtual *v = context;
+    int text = frame_take_fd(f, 0);
+    struct attempt *t = attempt_new(v, c, f, text);
+    for (size_t i = 0; i < t->m.recipients.n; i++) {
+        t->verdicts[i].number = t->m.recipients.at[i].number;
+        deliver_one(v, t, &t->m.recipients.at[i], &t->verdicts[i], text);
+    }
+    if (text >= 0)
+        close(text);
+    attempt_settle(t);
+}
+
+static void caller_left(struct proc *p, void *own, struct channel *c)
+{
+    struct virtual *v = own;
+    (void)p;
+    LIST_EACH (node, after, &v->attempts) {
+        struct attempt *t = LIST_ENTRY(node, struct attempt, node);
+        if (t->channel == c)
+            t->channel = NULL;
+    }
+}
+
+static struct maps *open_maps(struct proc *p, const char *parameter, struct span value)
+{
+    return maps_open(proc_tables(p), span_text(parameter), value, TABLE_FOLD);
+}
+
+static void *start(struct proc *p)
+{
+    struct virtual *v = ARENA_NEW(proc_arena(p), struct virtual);
+    const struct params_rewrite *rewrite = proc_params_rewrite(p);
+    struct buf why = BUF_INIT;
+    v->proc = p;
+    list_init(&v->attempts);
+    if (!rewrite || !(v->main = proc_params_main(p)) || !(v->mine = proc_params_virtual(p)))
+        return NULL;
+    v->mailboxes = open_maps(p, "virtual_mailbox_maps", v->main->virtual_mailbox_maps.text);
+    v->uids = open_maps(p, "virtual_uid_maps", v->mine->virtual_uid_maps.text);
+    v->gids = open_maps(p, "virtual_gid_maps", v->mine->virtual_gid_maps.text);
+    v->routing = routing_open(proc_arena(p), proc_settings(p), v->main, rewrite, proc_tables(p), &why);
+    if (!v->routing)
+        proc_trouble(p, "%s", buf_text(&why));
+    buf_fini(&why);
+    return v->routing ? v : NULL;
+}
+
+static const struct message_handler requests[] = {{MSG_attempt, handle_attempt}, {0, NULL}};
+
+int main(void)
+{
+    static const struct proc_spec spec = {.program = "virtual",
+                                          .kind = PROC_WORKER,
+                                          .requests = requests,
+                                          .start = start,
+                                          .caller_left = caller_left};
+    return proc_main(&spec);
+}
