@@ -14,7 +14,6 @@ struct deliver {
     struct proc *proc;
     const struct params_main *main;
     const struct params_virtual *virtual;
-    const char *libexec;  /* where our programs are */
     const char *log_name; /* syslog_name */
     struct list owners;   /* struct owner */
     struct map tokens;    /* token -> struct session */

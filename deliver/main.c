@@ -20,22 +20,12 @@ static void child_ended(int signo, void *context)
     }
 }
 
-/* The directory that this program was run from. */
-static const char *own_directory(struct arena *a)
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    struct span whole = span_of(path, n > 0 ? (size_t)n : 0);
-    return arena_text(a, span_slice(whole, 0, span_rfind(whole, '/')));
-}
-
 static void *start(struct proc *p)
 {
     struct deliver *d = ARENA_NEW(proc_arena(p), struct deliver);
     struct span name = SPAN_NONE;
     struct buf why = BUF_INIT;
     d->proc = p;
-    d->libexec = own_directory(proc_arena(p));
     list_init(&d->owners);
     if (!(d->main = proc_params_main(p)) || !(d->virtual = proc_params_virtual(p)))
         return NULL;

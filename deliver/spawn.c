@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -48,7 +49,7 @@ static bool become(const struct identity *id)
 }
 
 /* In the child; async-signal-safe but for initgroups, in a process with one thread. */
-_Noreturn static void run_child(const struct identity *id, const char *path, const char *program, int channel, int log)
+_Noreturn static void run_child(const struct identity *id, int libexec, const char *program, int channel, int log)
 {
     char home[PATH_ROOM], *arguments[2] = {NULL, NULL};
     char *environment[] = {home, (char[]){"PATH=/usr/local/bin:/usr/bin:/bin"}, NULL};
@@ -63,30 +64,27 @@ _Noreturn static void run_child(const struct identity *id, const char *path, con
     /* Away from the numbers that are about to be used. */
     channel = fcntl(channel, F_DUPFD, 10);
     log = fcntl(log, F_DUPFD, 10);
-    if (channel < 0 || log < 0 || dup2(channel, CHILD_CHANNEL) < 0 || dup2(log, CHILD_LOG) < 0)
+    libexec = fcntl(libexec, F_DUPFD, 10);
+    if (channel < 0 || libexec < 0 || log < 0 || dup2(channel, CHILD_CHANNEL) < 0 || dup2(log, CHILD_LOG) < 0)
         _exit(71);
-    close_range(CHILD_CHANNEL + 1, ~0u, 0);
+    close_range(CHILD_CHANNEL + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     if (!become(id))
         _exit(77);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of uid, which clears it */
-    execve(path, arguments, environment);
+    /* By the directory's descriptor: its path may be out of the owner's reach. */
+    syscall(SYS_execveat, libexec, program, arguments, environment, 0);
     _exit(72);
 }
 
 pid_t spawn(const struct deliver *d, const char *program, const struct identity *id, int *channel_fd)
 {
-    char path[PATH_ROOM];
     int ends[2];
-    if (snprintf(path, sizeof path, "%s/%s", d->libexec, program) >= (int)sizeof path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
     if (!channel_pair(ends))
         return -1;
     log_flush();
     pid_t pid = fork();
     if (pid == 0)
-        run_child(id, path, program, ends[1], proc_log_fd(d->proc));
+        run_child(id, proc_directory(d->proc, "libexec"), program, ends[1], proc_log_fd(d->proc));
     int error = errno;
     close(ends[1]);
     if (pid < 0)

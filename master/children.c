@@ -10,6 +10,7 @@
 #include "master/spool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,14 @@ static void give_files(struct child *c)
     }
 }
 
+/* result: a descriptor, or -1 with why */
+static int open_directory(const struct child *c, const char *name, struct buf *why)
+{
+    if (strcmp(name, "libexec") == 0)
+        return fcntl(c->master->frame.libexec, F_DUPFD_CLOEXEC, 0);
+    return spool_open_directory(name, c->plan->program->name, c->slot, c->master->frame.as_root, why);
+}
+
 /* result: false where one of them cannot be had (logged) */
 static bool give_directories(struct child *c)
 {
@@ -85,7 +94,7 @@ static bool give_directories(struct child *c)
         if (span_starts(word, SPAN("/")))
             continue; /* the wall opens paths of the system itself */
         snprintf(name, sizeof name, "%.*s", (int)span_find(word, ':'), word.p);
-        int fd = spool_open_directory(name, c->plan->program->name, c->slot, c->master->frame.as_root, &why);
+        int fd = open_directory(c, name, &why);
         good = fd >= 0;
         if (good) {
             CHILD_NOTIFY(c, directory, (&(struct msg_directory){span_text(name)}), &fd, 1);

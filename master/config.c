@@ -27,12 +27,21 @@ static bool load_file(struct config *c, const char *name, struct buf *text, stru
     return good;
 }
 
-static bool load_main(struct config *c, struct param_errors *errors)
+static bool apply_options(struct config *c, const char *const *options, struct param_errors *errors)
+{
+    bool good = true;
+    for (; options && *options; options++)
+        good &= settings_parse_option(&c->settings, span_text(*options), (struct param_place){SPAN("-o"), 0}, errors);
+    return good;
+}
+
+static bool load_main(struct config *c, const struct config_frame *frame, struct param_errors *errors)
 {
     struct buf text = BUF_LIMITED(CONFIG_FILE_MAX);
     bool good = load_file(c, "main.cf", &text, errors) &&
                 settings_parse(&c->settings, buf_span(&text), span_text(config_path(c, "main.cf")), errors);
     buf_fini(&text);
+    good &= apply_options(c, frame->options, errors);
     settings_set_fact(&c->settings, "config_directory", span_text(c->directory));
     settings_set_fact(&c->settings, "process_name", SPAN("master"));
     facts_gather(&c->settings);
@@ -147,7 +156,7 @@ struct config *config_load(const struct config_frame *frame, struct param_errors
     CHECK(c != NULL);
     c->users = 1;
     c->directory = arena_text(&c->arena, span_text(frame->directory));
-    bool good = load_main(c, errors);
+    bool good = load_main(c, frame, errors);
     choose_log(c);
     good = check_log(c, errors) && good;
     good = load_master(c, errors) && good;

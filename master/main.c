@@ -1,12 +1,13 @@
 /* master: the process that starts all others.
  *
- *     master [-c directory] [-d] [-t] [-v] [-x libexec]
+ *     master [-c directory] [-d] [-t] [-v] [-x libexec] [-o name=value]...
  *
  *     -c directory  of main.cf and master.cf
  *     -d            stay in the foreground
  *     -t            check the configuration and whether a server runs; say nothing where all is well
  *     -v            log more
  *     -x libexec    where the programs are, instead of beside master itself
+ *     -o name=value overrides a parameter of main.cf for as long as the server runs
  *
  * Ends with 0 after SIGTERM; with 1 where it could not start, having said why. */
 #include "lib/log/log.h"
@@ -32,10 +33,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CORES_MAX = 64, FIRST_KEPT = 16 };
+enum { CORES_MAX = 64, FIRST_KEPT = 16, OPTIONS_MAX = 100 };
 
 struct arguments {
     const char *directory, *libexec;
+    const char *options[OPTIONS_MAX + 1]; /* NULL ends */
+    unsigned noptions;
     bool foreground, check_only, verbose;
 };
 
@@ -45,13 +48,18 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     *a = (struct arguments){.directory = getenv("MAIL_CONFIG")};
     if (!a->directory)
         a->directory = "/etc/merpati";
-    while ((option = getopt(argc, argv, "c:dtvx:")) != -1)
+    while ((option = getopt(argc, argv, "c:do:tvx:")) != -1)
         switch (option) {
         case 'c':
             a->directory = optarg;
             break;
         case 'd':
             a->foreground = true;
+            break;
+        case 'o':
+            if (a->noptions == OPTIONS_MAX)
+                return false;
+            a->options[a->noptions++] = optarg;
             break;
         case 't':
             a->check_only = true;
@@ -85,6 +93,17 @@ static bool said(const char *what, const struct buf *why)
 
 /* --- finding things ------------------------------------------------------------------- */
 
+/* Its real path, for log lines: it may have been given as a descriptor (/proc/self/fd/7), because its
+ * parents are out of reach. */
+static void show_path_of(int fd, char *path, size_t size)
+{
+    char link[64], real[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = fd < 0 ? -1 : readlink(link, real, sizeof real - 1);
+    if (n > 0)
+        snprintf(path, size, "%.*s", (int)n, real);
+}
+
 /* The directory of the programs: given, or the one that holds this program. */
 static bool find_libexec(struct master *m, const char *given)
 {
@@ -105,6 +124,7 @@ static bool find_libexec(struct master *m, const char *given)
         buf_puts(&why, strerror(errno));
     if (fd >= 0)
         close(fd);
+    show_path_of(m->frame.libexec, path, sizeof path);
     bool good = m->frame.libexec >= 0 || said(path, &why);
     buf_fini(&why);
     return good;
@@ -122,6 +142,7 @@ static bool find_configuration(struct master *m, const struct arguments *a)
         return false;
     }
     m->frame.directory = path;
+    m->frame.options = a->options;
     m->frame.as_root = getuid() == 0;
     m->frame.cores = cores < 1 ? 1 : cores > CORES_MAX ? CORES_MAX : (unsigned)cores;
     return find_libexec(m, a->libexec);
@@ -284,7 +305,7 @@ int main(int argc, char **argv)
     struct arguments a;
     struct master m = {.lock = QUEUE_LOCK_INIT, .log_fd = -1, .status_fd = -1};
     if (!read_arguments(argc, argv, &a)) {
-        fprintf(stderr, "usage: master [-c directory] [-d] [-t] [-v] [-x libexec]\n");
+        fprintf(stderr, "usage: master [-c directory] [-d] [-t] [-v] [-x libexec] [-o name=value]...\n");
         return 1;
     }
     list_init(&m.crews);
