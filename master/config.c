@@ -112,7 +112,8 @@ static bool plan_implied(struct config *c, const struct config_frame *frame, str
     const char *name;
     bool good = true;
     for (unsigned i = 0; program_implied(i, &name); i++)
-        if (!config_find(c, arena_printf(&c->arena, "%s/unix", name)))
+        if (!mastercf_find(&c->mastercf, span_text(name), SERVICE_UNIX) &&
+            !mastercf_find(&c->mastercf, span_text(name), SERVICE_FIFO))
             good &= plan_add(c, frame, NULL, name, errors);
     return good;
 }
