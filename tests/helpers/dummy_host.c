@@ -1,7 +1,7 @@
 /* A session host that does on command what a test of master needs. Installed in a directory of
  * its own under the names of real hosts ("smtpd", "pop3d"), whose walls it then has.
  *
- * It greets with "220 name pid incarnation slot limit generation" and knows
+ * It greets with "220 (or, as pop3d, +OK) name pid incarnation slot limit generation" and knows
  *
  *     call SERVICE        asks SERVICE over a channel who it is
  *     call SERVICE crash  makes it abort instead
@@ -89,7 +89,8 @@ static void accepted(struct proc *p, void *own, struct proc_client *client)
     struct span line;
     (void)own;
     conn_set_deadline(c, clock_after(300));
-    conn_printf(c, "220 %.*s %ld %llu %llu %llu %llu\r\n", SPAN_ARG(b->service), (long)getpid(),
+    bool pop3 = strcmp(program_invocation_short_name, "pop3d") == 0;
+    conn_printf(c, "%s %.*s %ld %llu %llu %llu %llu\r\n", pop3 ? "+OK" : "220", SPAN_ARG(b->service), (long)getpid(),
                 (unsigned long long)b->incarnation, (unsigned long long)b->slot, (unsigned long long)b->limit,
                 (unsigned long long)b->generation);
     while (conn_read_line(c, LINE_MOST, &line, &ending) == CONN_OK && !span_eq(line, SPAN("quit"))) {

@@ -95,6 +95,10 @@ class Process:
         """Waits until the text has count matches of the pattern; returns them."""
         def look():
             found = re.findall(pattern, self.text())
+            if len(found) < count and self.process.poll() is not None:
+                found = re.findall(pattern, self.text())
+                if len(found) < count:
+                    raise AssertionError(f"it ended with {self.process.poll()} before: {pattern}")
             return found if len(found) >= count else None
         try:
             return wait_for(look, pattern, seconds)
@@ -125,12 +129,29 @@ class Process:
         self.close()
 
 
-class Master(Process):
-    """master with given configuration files and stand-ins for all programs."""
-
+class StandIns:
+    """Names of the programs that the helpers stand in for."""
     HOSTS = ("smtpd", "pop3d")
     WORKERS = ("cleanup", "qmgr", "pickup", "rewrite", "proxymap", "auth", "bounce", "local", "virtual", "pipe",
                "deliver", "anvil")
+
+    @classmethod
+    def install(cls, libexec):
+        libexec.mkdir(parents=True)
+        for names, helper in ((cls.HOSTS, "dummy_host"), (cls.WORKERS, "dummy_worker")):
+            for name in names:
+                link_or_copy(HELPERS / helper, libexec / name)
+
+
+def link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+
+
+class Master(Process):
+    """master with given configuration files and stand-ins for all programs."""
 
     def __init__(self, main="", master="", start=True):
         super().__init__("master")
@@ -139,11 +160,7 @@ class Master(Process):
         self.spool = self.dir / "spool"
         self.libexec = self.dir / "libexec"
         self.etc.mkdir()
-        self.libexec.mkdir()
-        for names, helper in ((self.HOSTS, "dummy_host"), (self.WORKERS, "dummy_worker")):
-            for name in names:
-                os.link(HELPERS / helper, self.libexec / name) if same_device(HELPERS, self.libexec) else \
-                    shutil.copy(HELPERS / helper, self.libexec / name)
+        StandIns.install(self.libexec)
         self.configure(main, master)
         if start:
             self.start()
@@ -195,28 +212,29 @@ class Master(Process):
         return [p for p in self.status() if p["kind"] == "process" and service in (None, p["service"])]
 
 
-def same_device(a, b):
-    return os.stat(a).st_dev == os.stat(b).st_dev
-
-
 class Server(Process):
     """The embedded default: "merpati run" in a directory of its own."""
 
-    def __init__(self, *options, users=("alice:alicepw", "bob:bobpw"), domain="example.test", start=True):
+    def __init__(self, *options, users=("alice:alicepw", "bob:bobpw"), domain="example.test", start=True,
+                 program=BUILD / "bin" / "merpati"):
         super().__init__("run")
+        self.program = program
         self.offset = free_offset()
         self.smtp_port, self.pop3_port = 25 + self.offset, 110 + self.offset
         self.domain = domain
-        self.options = [*options, "--domain", domain]
+        self.options = [*options]
+        if domain:
+            self.options += ["--domain", domain]
         for user in users:
             self.options += ["--user", user]
         self.instance = self.dir / "instance"
         if start:
             self.start()
 
-    def start(self):
-        self.spawn(BUILD / "bin" / "merpati", "run", "--dir", self.instance, "--port-offset", self.offset, *self.options)
-        self.wait_text(r"(?m)^ready$", len(re.findall(r"(?m)^ready$", self.text())) + 1)
+    def start(self, **kw):
+        before = len(re.findall(r"(?m)^ready$", self.text()))
+        self.spawn(self.program, "run", "--dir", self.instance, "--port-offset", self.offset, *self.options, **kw)
+        self.wait_text(r"(?m)^ready$", before + 1)
 
     def smtp(self):
         return smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=PATIENCE)
