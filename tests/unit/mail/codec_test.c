@@ -68,6 +68,8 @@ Test(base64, stops_at_the_limit_of_the_buffer)
 
     cr_expect(!fits.full && fits.len == 8);
     cr_expect(short_by_one.full && short_by_one.len == 0);
+    buf_fini(&fits);
+    buf_fini(&short_by_one);
 }
 
 Test(hex, gives_back_every_byte_and_refuses_the_rest)

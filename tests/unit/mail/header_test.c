@@ -191,6 +191,8 @@ Test(header_put, lines_are_at_most_78_bytes_where_blanks_allow_and_unfold_to_the
         for (struct span rest = buf_span(&out); rest.n > 0; rest = span_skip(rest, span_find(rest, '\n') + 1))
             cr_assert_leq(span_find(rest, '\r'), (size_t)78, "word %zu", word);
     }
+    buf_fini(&value);
+    buf_fini(&again);
 }
 
 Test(header_put, breaks_no_word_and_makes_no_empty_line)
@@ -207,6 +209,7 @@ Test(header_put, breaks_no_word_and_makes_no_empty_line)
     struct span text = buf_span(&out), first = span_slice(text, 0, span_find(text, '\n'));
     cr_expect_eq(first.n, sizeof word + 3);
     cr_expect_eq(span_find(span_skip(text, first.n + 1), '\n'), text.n - first.n - 2);
+    buf_fini(&value);
 }
 
 Test(header_put, refuses_what_would_begin_another_header)

@@ -29,9 +29,24 @@ static void setup(void)
     };
 }
 
+static struct maps *opened[16];
+static size_t opened_count;
+
+/* Open until teardown. */
 static struct maps *maps(const char *value)
 {
-    return maps_open(tables, SPAN("test"), span_text(value), TABLE_FOLD);
+    cr_assert_lt(opened_count, sizeof opened / sizeof *opened);
+    return opened[opened_count++] = maps_open(tables, SPAN("test"), span_text(value), TABLE_FOLD);
+}
+
+static void teardown(void)
+{
+    while (opened_count > 0)
+        maps_close(&opened[--opened_count]);
+    tables_free(&tables);
+    arena_fini(&a);
+    buf_fini(&why);
+    buf_fini(&out);
 }
 
 static const char *find(struct maps *m, unsigned keys, const char *address)
@@ -50,7 +65,7 @@ static const char *find(struct maps *m, unsigned keys, const char *address)
     return buf_text(&out);
 }
 
-Test(mailmap_find, asks_from_the_whole_address_to_its_domain, .init = setup)
+Test(mailmap_find, asks_from_the_whole_address_to_its_domain, .init = setup, .fini = teardown)
 {
     struct maps *m =
         maps("inline:{ {u+e@a.org=1}, {u@a.org=2}, {@a.org=3}, {v@a.org=4}, {w+x=5}, {w=6}, {@example.com=7},"
@@ -82,7 +97,7 @@ Test(mailmap_find, asks_from_the_whole_address_to_its_domain, .init = setup)
     cr_expect_str_eq(find(NULL, MAILMAP_DEFAULT, "u@a.org"), "-");
 }
 
-Test(mailmap_find, asks_for_domains_and_their_parents, .init = setup)
+Test(mailmap_find, asks_for_domains_and_their_parents, .init = setup, .fini = teardown)
 {
     struct maps *m =
         maps("inline:{ {u@a.b.org=1}, {a.b.org=2}, {.b.org=3}, {b.org=4}, {org=5}, {.net=6}, {u@=7} }");
@@ -100,7 +115,7 @@ Test(mailmap_find, asks_for_domains_and_their_parents, .init = setup)
     cr_expect_str_eq(find(m, MAILMAP_ACCESS, "z@c.net"), "-");
 }
 
-Test(mailmap_find, asks_patterns_for_the_whole_address_only, .init = setup)
+Test(mailmap_find, asks_patterns_for_the_whole_address_only, .init = setup, .fini = teardown)
 {
     cr_expect_str_eq(find(maps("static:x"), MAILMAP_NO_EXTENSION | MAILMAP_FULL, "u+e@a.org"), "x|");
     cr_expect_str_eq(find(maps("fail:x"), MAILMAP_DEFAULT, "u@a.org"), "TEMP");
@@ -121,7 +136,7 @@ static const char *expand(struct maps *m, const struct mailmap_limits *limits, c
 }
 
 /* What Debian's cleanup 3.7 makes of them. */
-Test(mailmap_expand, follows_tables_as_postfix_does, .init = setup)
+Test(mailmap_expand, follows_tables_as_postfix_does, .init = setup, .fini = teardown)
 {
     struct maps *m =
         maps("inline:{ {u@a.org=x@b.org}, {@c.org=y@b.org}, {@d.org=@e.org}, {w@f.org=@g.org}, {l=m},"
@@ -157,7 +172,7 @@ Test(mailmap_expand, follows_tables_as_postfix_does, .init = setup)
         cr_expect_str_eq(expand(m, &usual, rows[i][0]), rows[i][1], "%s: %s", rows[i][0], buf_text(&out));
 }
 
-Test(mailmap_expand, goes_through_several_levels, .init = setup)
+Test(mailmap_expand, goes_through_several_levels, .init = setup, .fini = teardown)
 {
     struct maps *m =
         maps("inline:{ {many@a.org=p@b.org q@b.org many2@a.org}, {many2@a.org=r+z@b.org u+k@a.org} }");
@@ -166,7 +181,7 @@ Test(mailmap_expand, goes_through_several_levels, .init = setup)
     cr_expect_str_eq(expand(m, &usual, "many+e@a.org"), "p+e@b.org q+e@b.org r+z+e@b.org u+k+e@a.org");
 }
 
-Test(mailmap_expand, keeps_its_limits, .init = setup)
+Test(mailmap_expand, keeps_its_limits, .init = setup, .fini = teardown)
 {
     struct maps *m =
         maps("inline:{ {d0=d1}, {d1=d2}, {d2=d3}, {w=a,b,c}, {long=aaaaaaaaaaaaaaaaaaaa@b.org} }");
@@ -200,7 +215,7 @@ static const char *canonical(struct maps *m, const char *address, bool propagate
     return buf_text(&out);
 }
 
-Test(mailmap_canonical, maps_until_nothing_changes, .init = setup)
+Test(mailmap_canonical, maps_until_nothing_changes, .init = setup, .fini = teardown)
 {
     struct maps *m =
         maps("inline:{ {can@a.org=can2@a.org}, {can2@a.org=can3@a.org}, {user@dom.org=\"new user\"@dom.org},"
@@ -220,7 +235,7 @@ Test(mailmap_canonical, maps_until_nothing_changes, .init = setup)
     cr_expect_str_eq(canonical(maps("fail:x"), "u@a.org", true), "TEMP");
 }
 
-Test(mailmap_canonical, follows_ten_steps_less_one, .init = setup)
+Test(mailmap_canonical, follows_ten_steps_less_one, .init = setup, .fini = teardown)
 {
     struct buf table = BUF_INIT;
     buf_puts(&table, "inline:{");

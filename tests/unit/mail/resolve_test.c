@@ -7,15 +7,25 @@ static struct tables *tables;
 static struct ip own[2];
 static struct resolve_config config;
 
+static struct matchlist *lists[16];
+static size_t list_count;
+
+/* Open until teardown. */
 static struct matchlist *list(const char *value, enum matchlist_kind kind)
 {
-    return matchlist_open(tables, SPAN("test"), span_text(value), kind,
-                          kind == MATCHLIST_DOMAIN ? MATCHLIST_PARENT : 0);
+    unsigned flags = kind == MATCHLIST_DOMAIN ? MATCHLIST_PARENT : 0;
+    cr_assert_lt(list_count, sizeof lists / sizeof *lists);
+    return lists[list_count++] = matchlist_open(tables, SPAN("test"), span_text(value), kind, flags);
 }
 
+static struct maps *opened[16];
+static size_t opened_count;
+
+/* Open until teardown. */
 static struct maps *maps(const char *value)
 {
-    return maps_open(tables, SPAN("test"), span_text(value), TABLE_FOLD);
+    cr_assert_lt(opened_count, sizeof opened / sizeof *opened);
+    return opened[opened_count++] = maps_open(tables, SPAN("test"), span_text(value), TABLE_FOLD);
 }
 
 static void setup(void)
@@ -52,6 +62,15 @@ static void setup(void)
     };
 }
 
+static void teardown(void)
+{
+    while (opened_count > 0)
+        maps_close(&opened[--opened_count]);
+    while (list_count > 0)
+        matchlist_close(&lists[--list_count]);
+    tables_free(&tables);
+}
+
 /* "transport|nexthop|recipient|class", " routed" behind it; or "BAD", "TEMP". */
 static void check(const char *sender, const char *address, const char *want)
 {
@@ -74,7 +93,7 @@ static void check(const char *sender, const char *address, const char *want)
 }
 
 /* What Debian's trivial-rewrite 3.7 answers to the ways in which mail is smuggled through a relay. */
-Test(resolve, sees_through_every_way_of_hiding_a_destination, .init = setup)
+Test(resolve, sees_through_every_way_of_hiding_a_destination, .init = setup, .fini = teardown)
 {
     static const char *const rows[][2] = {
         {"user@example.com", "local|mx.example.com|user@example.com|local"},
@@ -105,7 +124,7 @@ Test(resolve, sees_through_every_way_of_hiding_a_destination, .init = setup)
         check("", rows[i][0], rows[i][1]);
 }
 
-Test(resolve, respects_quotes_and_operators_as_configured, .init = setup)
+Test(resolve, respects_quotes_and_operators_as_configured, .init = setup, .fini = teardown)
 {
     config.resolve_dequoted_address = false;
     check("", "user@other.org@example.com", "local|mx.example.com|user@other.org@example.com|local routed");
@@ -117,7 +136,7 @@ Test(resolve, respects_quotes_and_operators_as_configured, .init = setup)
     check("", "other.org!user@example.com", "local|mx.example.com|other.org!user@example.com|local routed");
 }
 
-Test(resolve, completes_what_is_local_and_refuses_what_is_none, .init = setup)
+Test(resolve, completes_what_is_local_and_refuses_what_is_none, .init = setup, .fini = teardown)
 {
     static const char *const rows[][2] = {
         {"", "local|mx.example.com|MAILER-DAEMON@mx.example.com|local"},
@@ -156,7 +175,7 @@ Test(resolve, completes_what_is_local_and_refuses_what_is_none, .init = setup)
         check("", rows[i][0], rows[i][1]);
 }
 
-Test(resolve, takes_odd_forms_where_it_is_told_to, .init = setup)
+Test(resolve, takes_odd_forms_where_it_is_told_to, .init = setup, .fini = teardown)
 {
     config.allow_min_user = config.resolve_null_domain = config.resolve_numeric_domain = true;
 
@@ -167,7 +186,7 @@ Test(resolve, takes_odd_forms_where_it_is_told_to, .init = setup)
     check("", "user@127.0.0.1", "local|mx.example.com|user@[127.0.0.1]|local");
 }
 
-Test(resolve, chooses_by_the_class_of_the_domain, .init = setup)
+Test(resolve, chooses_by_the_class_of_the_domain, .init = setup, .fini = teardown)
 {
     check("", "u@va.org", "error|5.1.1 User unknown in virtual alias table|u@va.org|alias");
     check("", "u@vm.org", "virtual|vm.org|u@vm.org|virtual");
@@ -188,7 +207,7 @@ Test(resolve, chooses_by_the_class_of_the_domain, .init = setup)
     check("", "u@other.org", "foo|bar|u@other.org|default");
 }
 
-Test(resolve, transport_tables_override_all_but_virtual_aliases, .init = setup)
+Test(resolve, transport_tables_override_all_but_virtual_aliases, .init = setup, .fini = teardown)
 {
     config.relayhost = SPAN("[smart.host]");
     config.transport_maps = maps(
@@ -210,7 +229,7 @@ Test(resolve, transport_tables_override_all_but_virtual_aliases, .init = setup)
     check("", "z@none.org", "smtp|[smart.host]|z@none.org|default");
 }
 
-Test(resolve, transport_tables_have_a_last_resort_and_may_match_parents, .init = setup)
+Test(resolve, transport_tables_have_a_last_resort_and_may_match_parents, .init = setup, .fini = teardown)
 {
     config.transport_maps = maps("inline:{ {*=star:[h]}, {other.org=:} }");
     check("", "z@none.org", "star|[h]|z@none.org|default");
@@ -221,7 +240,7 @@ Test(resolve, transport_tables_have_a_last_resort_and_may_match_parents, .init =
     check("", "z@sub.other.org", "smtp|sub.other.org|z@sub.other.org|default");
 }
 
-Test(resolve, the_sender_chooses_transport_and_relay, .init = setup)
+Test(resolve, the_sender_chooses_transport_and_relay, .init = setup, .fini = teardown)
 {
     config.relayhost = SPAN("rh");
     config.sender_dependent_relayhost_maps = maps("inline:{ {s1@x.org=[r1]}, {@x.org=dunno}, {<>=[null]} }");
@@ -239,7 +258,7 @@ Test(resolve, the_sender_chooses_transport_and_relay, .init = setup)
     check("s1@x.org", "u@example.com", "local|mx.example.com|u@example.com|local");
 }
 
-Test(resolve, those_who_moved_are_bounced, .init = setup)
+Test(resolve, those_who_moved_are_bounced, .init = setup, .fini = teardown)
 {
     config.relocated_maps = maps("inline:{ {user@other.org=elsewhere@x}, {@host=gone}, {a=moved@y} }");
 
@@ -249,7 +268,7 @@ Test(resolve, those_who_moved_are_bounced, .init = setup)
     check("", "a@other.org", "smtp|other.org|a@other.org|default");
 }
 
-Test(resolve, a_table_that_fails_makes_nothing_permanent, .init = setup)
+Test(resolve, a_table_that_fails_makes_nothing_permanent, .init = setup, .fini = teardown)
 {
     static struct resolve_config usual;
     usual = config;
@@ -284,7 +303,7 @@ Test(resolve, a_table_that_fails_makes_nothing_permanent, .init = setup)
     check("", "u@other.org", "TEMP");
 }
 
-Test(resolve, many_operators_take_bounded_time, .init = setup, .timeout = 20)
+Test(resolve, many_operators_take_bounded_time, .init = setup, .fini = teardown, .timeout = 20)
 {
     struct buf text = BUF_INIT;
     buf_puts(&text, "u%other.org");
