@@ -209,7 +209,7 @@ static void converse(struct session *s)
 /* Talking before the greeting is no SMTP client: RFC 5321 4.3.1. */
 static bool greet(struct session *s)
 {
-    if (conn_poll_input(s->conn)) {
+    if (s->server->mine->smtpd_forbid_unauth_pipelining && conn_poll_input(s->conn)) {
         s->last = "CONNECT";
         log_line(&s->log, LOG_LEVEL_INFO, "improper command pipelining after CONNECT from %s", client_text(s));
         struct reply r = hang_up(s, END_REFUSED, say(s, REPLY_not_synchronized, SPAN_NONE));
