@@ -120,7 +120,7 @@ static int add_everything(scmp_filter_ctx ctx, struct span groups)
     /* abort() only: no signal to anybody else. */
     if (rc == 0)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                              SCMP_CMP64(0, SCMP_CMP_EQ, (uint64_t)getpid()));
+                              SCMP_CMP64(0, SCMP_CMP_EQ, (uint64_t)getpid(), 0));
     /* Its flags are out of a filter's sight: the C library then takes clone, which is judged. */
     if (rc == 0)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
