@@ -9,8 +9,11 @@
 #include "lib/wire/message.h"
 #include "lib/wire/submit.msg.h"
 
-/* cleanup -> qmgr, notice, first on the channel and when it goes on to another segment: who speaks,
- * where its log stands */
+/* cleanup -> qmgr, notice, first on the channel (which cleanup asks for) and when it goes on to another segment:
+ * who speaks, where its log stands. After the first one on a channel qmgr reads the slot's segments and looks for
+ * files that it does not know: what was stored while there was no channel, or by a process that died before it
+ * could tell, is not told again. Only then may it have a segment recycled. All arrived of a segment come before
+ * the intake that says that it is closed. */
 #define INTAKE(F)                                                                                            \
     F(1, num, slot, "of the cleanup process: names its part of the log")                                     \
     F(2, num, segment, "1 + number of the segment that is being written; all others are closed; 0: none is") \
