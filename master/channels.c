@@ -6,6 +6,7 @@
 #include "master/services.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,9 +49,17 @@ static void connect_children(const struct child *asker, uint64_t id, struct chil
 
 /* --- the process it leads to -------------------------------------------------------- */
 
+/* Somebody who has just lost a channel to a dying process is quicker back here than the news of
+ * its end: so the kernel is asked. */
+static bool is_dying(const struct child *c)
+{
+    struct pollfd p = {.fd = c->control, .events = POLLRDHUP};
+    return !c->channel || poll(&p, 1, 0) != 0;
+}
+
 static bool can_serve(const struct child *c)
 {
-    return c->state == CHILD_READY && !c->retired && c->channel;
+    return c->state == CHILD_READY && !c->retired && !is_dying(c);
 }
 
 /* The ready process with the fewest callers; one with none where a process has one caller at a time. */
@@ -60,7 +69,7 @@ static struct child *choose_child(const struct crew *crew, unsigned slot)
     for (struct list *node = crew->children.next; node != &crew->children; node = node->next) {
         struct child *c = LIST_ENTRY(node, struct child, node);
         /* A process that is asked for by its slot is the one that owns something; old or new. */
-        if (slot ? c->slot == slot - 1 && c->state == CHILD_READY && c->channel : can_serve(c))
+        if (slot ? c->slot == slot - 1 && c->state == CHILD_READY && !is_dying(c) : can_serve(c))
             if (!best || c->open < best->open)
                 best = c;
     }

@@ -67,7 +67,7 @@ struct config {
 
 /* What stays the same whatever the files say. */
 struct config_frame {
-    const char *directory;
+    char *directory; /* owned */
     const char *const *options; /* "name=value" over what main.cf says, for as long as the server runs; NULL ends */
     int libexec;   /* directory of the programs, for a look whether they are there; borrowed */
     bool as_root;

@@ -25,7 +25,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +32,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CORES_MAX = 64, FIRST_KEPT = 16, OPTIONS_MAX = 100 };
+enum { CORES_MAX = 64, FIRST_KEPT = 16, OPTIONS_MAX = 100, PATH_ROOM = 1024 };
 
 struct arguments {
     const char *directory, *libexec;
@@ -93,55 +92,50 @@ static bool said(const char *what, const struct buf *why)
 
 /* --- finding things ------------------------------------------------------------------- */
 
-/* Its real path, for log lines: it may have been given as a descriptor (/proc/self/fd/7), because its
- * parents are out of reach. */
-static void show_path_of(int fd, char *path, size_t size)
+/* The path of a directory, for log lines: it may have been given as a descriptor (/proc/self/fd/7),
+ * because its parents are out of reach. result: owned; lives as long as the process */
+static char *path_of(int fd)
 {
-    char link[64], real[PATH_MAX];
+    char link[64], path[PATH_ROOM];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = fd < 0 ? -1 : readlink(link, real, sizeof real - 1);
-    if (n > 0)
-        snprintf(path, size, "%.*s", (int)n, real);
+    ssize_t n = readlink(link, path, sizeof path);
+    return strndup(n > 0 ? path : "?", n > 0 ? (size_t)n : 1);
+}
+
+static char *own_directory(void)
+{
+    char path[PATH_ROOM];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    struct span whole = span_of(path, n > 0 ? (size_t)n : 0);
+    return strndup(path, span_rfind(whole, '/'));
 }
 
 /* The directory of the programs: given, or the one that holds this program. */
 static bool find_libexec(struct master *m, const char *given)
 {
-    static char path[PATH_MAX];
-    struct buf why = BUF_INIT;
-    if (given) {
-        snprintf(path, sizeof path, "%s", given);
-    } else {
-        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-        path[n > 0 ? (size_t)n : 0] = 0;
-        path[span_rfind(span_text(path), '/')] = 0;
-    }
-    m->libexec_path = path;
+    char *own = own_directory();
+    const char *path = given ? given : own;
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    /* Out of the way of the descriptors that children are given by number. */
-    m->frame.libexec = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
-    if (m->frame.libexec < 0)
-        buf_puts(&why, strerror(errno));
-    if (fd >= 0)
+    if (fd < 0) {
+        fprintf(stderr, "master: fatal: %s: %s\n", path, strerror(errno));
+    } else {
+        /* Out of the way of the descriptors that children are given by number. */
+        m->frame.libexec = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
+        m->libexec_path = path_of(fd);
         close(fd);
-    show_path_of(m->frame.libexec, path, sizeof path);
-    bool good = m->frame.libexec >= 0 || said(path, &why);
-    buf_fini(&why);
-    return good;
+    }
+    free(own);
+    return fd >= 0 && m->frame.libexec >= 0;
 }
 
 static bool find_configuration(struct master *m, const struct arguments *a)
 {
-    static char path[PATH_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    struct buf why = BUF_INIT;
-    if (!realpath(a->directory, path)) {
-        buf_printf(&why, "%s: name the directory of main.cf with -c", strerror(errno));
-        said(a->directory, &why);
-        buf_fini(&why);
+    m->frame.directory = realpath(a->directory, NULL);
+    if (!m->frame.directory) {
+        fprintf(stderr, "master: fatal: %s: %s: name the directory of main.cf with -c\n", a->directory, strerror(errno));
         return false;
     }
-    m->frame.directory = path;
     m->frame.options = a->options;
     m->frame.as_root = getuid() == 0;
     m->frame.cores = cores < 1 ? 1 : cores > CORES_MAX ? CORES_MAX : (unsigned)cores;
@@ -284,9 +278,23 @@ static int run(struct master *m)
     status_close(m);
     log_info("daemon stopped");
     log_flush();
-    sockets_free(&m->sockets);
+    services_free(m);
+    map_fini(&m->children);
+    files_free(&m->files);
+    loop_free(&m->loop);
     lock_end(&m->lock);
     return 0;
+}
+
+static void end(struct master *m)
+{
+    config_release(&m->config);
+    sockets_free(&m->sockets);
+    if (m->log_fd >= 0)
+        close(m->log_fd);
+    free(m->trouble);
+    free(m->frame.directory);
+    free(m->libexec_path);
 }
 
 /* result: the exit status */
@@ -312,11 +320,13 @@ int main(int argc, char **argv)
     m.foreground = a.foreground;
     m.verbose = a.verbose;
     umask(022);
-    if (!find_configuration(&m, &a) || !load_configuration(&m))
-        return 1;
-    if (a.check_only)
-        return check(&m);
-    if (!prepare(&m))
-        return 1;
-    return run(&m);
+    int status = 1;
+    if (find_configuration(&m, &a) && load_configuration(&m)) {
+        if (a.check_only)
+            status = check(&m);
+        else if (prepare(&m))
+            status = run(&m);
+    }
+    end(&m);
+    return status;
 }

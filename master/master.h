@@ -31,6 +31,7 @@ struct child {
     unsigned slot;
     uint64_t incarnation;
     struct channel *channel;   /* owned; NULL: lost, and it is killed if it does not end */
+    int control;               /* the channel's descriptor */
     enum child_state state;
     bool retired;              /* of an old generation: gets no new channels, and ends when it is idle */
     bool in_trouble;           /* has said why it cannot work */
@@ -72,7 +73,7 @@ struct crew {
 struct master {
     struct loop *loop;
     struct config_frame frame;
-    const char *libexec_path; /* for log lines */
+    char *libexec_path;       /* for log lines; owned */
     struct config *config;    /* the current one; holds one user */
     struct queue_lock lock;
     struct list crews;

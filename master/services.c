@@ -90,10 +90,13 @@ static void crew_timer(struct timer *t, void *context)
 
 void crew_child_ready(struct child *c)
 {
-    if (c->retired || c->master->stopping)
+    if (c->retired || c->master->stopping) {
         child_stop(c, 0);
-    else
-        channels_serve(c->crew);
+        return;
+    }
+    if (c->config != c->crew->config) /* a broker: there was a reload since it was started */
+        child_tell_settings(c);
+    channels_serve(c->crew);
 }
 
 void crew_child_idle(struct child *c)
@@ -183,10 +186,13 @@ static void renew_children(struct crew *crew, const struct program *before)
 {
     LIST_EACH (node, after, &crew->children) {
         struct child *c = LIST_ENTRY(node, struct child, node);
-        if (crew->plan->program == before && before->kind == PROGRAM_BROKER && c->state == CHILD_READY && !c->retired)
-            child_tell_settings(c);
-        else
+        if (crew->plan->program == before && before->kind == PROGRAM_BROKER && c->state != CHILD_STOPPING &&
+            !c->retired) {
+            if (c->state == CHILD_READY)
+                child_tell_settings(c);
+        } else {
             child_retire(c);
+        }
     }
 }
 
@@ -265,6 +271,12 @@ static void stop_next_stage(struct master *m)
     }
     if (m->stopping == 2 && m->children.count == 0)
         loop_stop(m->loop);
+}
+
+void services_free(struct master *m)
+{
+    LIST_EACH (node, after, &m->crews)
+        crew_free(LIST_ENTRY(node, struct crew, node));
 }
 
 void services_stop(struct master *m)

@@ -9,6 +9,8 @@
 void services_apply(struct master *m);
 /* All processes end; loop_stop() is called when they have. */
 void services_stop(struct master *m);
+/* After that: frees the crews. */
+void services_free(struct master *m);
 
 /* result: the crew that serves channels under this name, or NULL */
 struct crew *services_find(struct master *m, struct span name);

@@ -296,9 +296,8 @@ class Reload(unittest.TestCase):
             m.configure("myhostname = new.example.test")
             self.reload(m, 2)
 
-            after = m.processes("qmgr")
-
-            self.assertEqual([(p["pid"], p["generation"]) for p in after], [(before, "2")])
+            wait_for(lambda: [(p["pid"], p["generation"]) for p in m.processes("qmgr")] == [(before, "2")],
+                     "the same process with the new generation")
 
     def test_a_wrong_configuration_changes_nothing(self):
         with Master() as m, m.client() as c:
