@@ -6,7 +6,8 @@
 #include "master/services.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,11 +51,24 @@ static void connect_children(const struct child *asker, uint64_t id, struct chil
 /* --- the process it leads to -------------------------------------------------------- */
 
 /* Somebody who has just lost a channel to a dying process is quicker back here than the news of
- * its end: so the kernel is asked. */
+ * its end. The kernel marks it (PF_EXITING, proc_pid_stat(5)) before it closes anything. */
 static bool is_dying(const struct child *c)
 {
-    struct pollfd p = {.fd = c->control, .events = POLLRDHUP};
-    return !c->channel || poll(&p, 1, 0) != 0;
+    enum { FLAGS = 6 /* behind the name */, PF_EXITING = 4 };
+    char path[40], text[512];
+    struct span rest, word = SPAN_NONE;
+    uint64_t flags = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)c->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        close(fd);
+    rest = span_of(text, n > 0 ? (size_t)n : 0);
+    rest = span_skip(rest, span_rfind(rest, ')') + 1);
+    for (int i = 0; i <= FLAGS && span_next_token(&rest, SPAN(" "), &word); i++)
+        if (i == FLAGS)
+            (void)span_to_u64(word, UINT32_MAX, &flags);
+    return !c->channel || (flags & PF_EXITING);
 }
 
 static bool can_serve(const struct child *c)

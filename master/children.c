@@ -424,7 +424,6 @@ static bool child_fork(struct child *c)
     struct buf name = BUF_INIT;
     static const struct channel_handler handler = {child_frame, child_lost};
     buf_printf(&name, "%s/%u", c->plan->program->name, c->slot);
-    c->control = ends[0];
     c->channel = channel_open(c->master->loop, ends[0], buf_text(&name), &handler, c);
     buf_fini(&name);
     return true;

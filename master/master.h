@@ -31,7 +31,6 @@ struct child {
     unsigned slot;
     uint64_t incarnation;
     struct channel *channel;   /* owned; NULL: lost, and it is killed if it does not end */
-    int control;               /* the channel's descriptor */
     enum child_state state;
     bool retired;              /* of an old generation: gets no new channels, and ends when it is idle */
     bool in_trouble;           /* has said why it cannot work */

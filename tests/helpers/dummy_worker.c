@@ -39,6 +39,7 @@ static void pass_on(struct proc *p, struct channel *c, uint64_t id, const struct
 
 /* qmgr's part: one wave of channels to local. */
 struct wave {
+    struct proc *proc;
     struct channel *asker;
     uint64_t id;
     unsigned wanted, made;
@@ -68,6 +69,7 @@ static void wave_made(struct channel *c, unsigned slot, void *context)
     if (w->made < w->wanted)
         return;
     answer(w->asker, w->id, buf_span(&w->slots));
+    timer_set(proc_loop(w->proc), &w->end, clock_after_ms(CLOSE_AFTER_MS), wave_end, w);
 }
 
 static void wave_begin(struct proc *p, struct channel *c, uint64_t id, unsigned wanted)
@@ -75,10 +77,9 @@ static void wave_begin(struct proc *p, struct channel *c, uint64_t id, unsigned 
     static const struct channel_handler nothing = {NULL, NULL};
     struct wave *w = calloc(1, sizeof *w);
     CHECK(w != NULL && wanted <= CHAIN_MOST);
-    *w = (struct wave){.asker = c, .id = id, .wanted = wanted};
+    *w = (struct wave){.proc = p, .asker = c, .id = id, .wanted = wanted};
     for (unsigned i = 0; i < wanted; i++)
         proc_want_channel(p, "local", 0, &nothing, w, wave_made);
-    timer_set(proc_loop(p), &w->end, clock_after_ms(CLOSE_AFTER_MS), wave_end, w);
 }
 
 static void say_who(struct channel *c, struct frame *f, void *own)
