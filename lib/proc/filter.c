@@ -3,6 +3,7 @@
 #include "lib/base/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -51,6 +52,7 @@ static const struct limited {
 } limited[] = {
     {"base", "mmap", 2, PROT_EXEC, 0},
     {"base", "mprotect", 2, PROT_EXEC, 0},
+    {"base", "newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH}, /* what fstat() of some C libraries is */
     {"base", "ioctl", 1, UINT32_MAX, FIONREAD},
     {"base", "ioctl", 1, UINT32_MAX, FIONBIO},
     {"base", "ioctl", 1, UINT32_MAX, TCGETS},

@@ -302,6 +302,23 @@ Test(wall, ends_a_process_that_attacks_the_kernel)
 
 /* --- what a row allows --------------------------------------------------------- */
 
+static int ask_about_descriptor(const struct room *r)
+{
+    struct stat st;
+    return result_of(fstat(r->given, &st));
+}
+Test(wall, lets_every_program_ask_about_a_descriptor)
+{
+    struct room r;
+    const struct wall *w;
+    room_make(&r);
+
+    for (unsigned i = 0; (w = wall_at(i)); i++)
+        cr_expect_eq(behind_wall(w->program, "", false, &r, ask_about_descriptor), NOT_DENIED, "%s", w->program);
+
+    room_end(&r);
+}
+
 static int read_given(const struct room *r)
 {
     char data[4];
