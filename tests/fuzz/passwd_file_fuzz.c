@@ -1,4 +1,5 @@
 /* The password file: every entry that is taken is found by its name, and is clean. */
+/* links: auth */
 #include "auth/passwd.h"
 #include "lib/base/check.h"
 #include "lib/mail/address.h"

@@ -1,5 +1,6 @@
 /* POP3: command lines, messages of SASL PLAIN, and message text in pieces: what is sent
  * ends with the one line that holds a dot alone. The first byte cuts the pieces. */
+/* links: pop3box */
 #include "lib/base/check.h"
 #include "lib/mail/pop3.h"
 #include "lib/mail/sasl.h"
