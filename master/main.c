@@ -259,6 +259,17 @@ static void say_what_is_doubtful(void)
         log_warning("this kernel has no Landlock: processes can be kept from files by their users' rights alone");
 }
 
+/* Master's own wall: fewer capabilities, no core file, not to be traced. */
+static bool enter_wall(void)
+{
+    struct buf why = BUF_INIT;
+    bool in = wall_enter("master", NULL, NULL, 0, &why);
+    if (!in)
+        log_fatal("%s", buf_text(&why));
+    buf_fini(&why);
+    return in;
+}
+
 static int run(struct master *m)
 {
     m->pid = getpid();
@@ -324,7 +335,7 @@ int main(int argc, char **argv)
     if (find_configuration(&m, &a) && load_configuration(&m)) {
         if (a.check_only)
             status = check(&m);
-        else if (prepare(&m))
+        else if (prepare(&m) && enter_wall())
             status = run(&m);
     }
     end(&m);

@@ -37,13 +37,18 @@ static const struct wall walls[] = {
 #undef WALL
 };
 
-/* What deliver must do as root: become a user, own a fresh mailbox to the user, end the user's command. */
+#define CAP(name) (UINT64_C(1) << CAP_##name)
+
+/* What deliver must do as root: become a user, own a fresh mailbox to the user, end the user's command.
+ * Master starts deliver and all the others, so it has deliver's too; it opens what the configuration
+ * names, whoever may read that, and sets owners, modes and limits right. */
 static const struct {
     const char *program;
     uint64_t capabilities;
 } keeps[] = {
-    {"deliver", UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID | UINT64_C(1) << CAP_CHOWN |
-                    UINT64_C(1) << CAP_KILL},
+    {"deliver", CAP(SETUID) | CAP(SETGID) | CAP(CHOWN) | CAP(KILL)},
+    {"master", CAP(SETUID) | CAP(SETGID) | CAP(CHOWN) | CAP(KILL) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) |
+                   CAP(NET_BIND_SERVICE) | CAP(SETPCAP) | CAP(SYS_RESOURCE)},
 };
 
 const struct wall *wall_at(unsigned i)

@@ -417,6 +417,17 @@ class AsRoot(unittest.TestCase):
                 self.assertTrue(c.ask("call cleanup").startswith("said"))
             self.assertEqual(m.stop(), 0, m.text())
 
+    def test_master_itself_keeps_few_capabilities(self):
+        with Master(start=False) as m:
+            self.start(m)
+            m.client().close()
+            s = self.status_of(m.process.pid)
+
+            # CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, FSETID 4, KILL 5, SETGID 6, SETUID 7, SETPCAP 8, NET_BIND_SERVICE 10, SYS_RESOURCE 24
+            kept = sum(1 << c for c in (0, 1, 3, 4, 5, 6, 7, 8, 10, 24)) & int(self.status_of("self")["CapBnd"], 16)
+            for caps in ("CapPrm", "CapEff", "CapBnd"):
+                self.assertEqual(int(s[caps], 16), kept, caps)
+
     def test_the_queue_belongs_to_its_users(self):
         with Master(start=False) as m:
             self.start(m)

@@ -511,3 +511,37 @@ Test(wall, has_rows_that_name_only_programs_with_rows)
         }
     }
 }
+
+/* --- the documents ---------------------------------------------------------------- */
+
+static void put_cell(struct buf *row, const char *text)
+{
+    buf_printf(row, " %s |", *text ? text : "-");
+}
+
+Test(wall, is_documented_row_by_row)
+{
+    struct buf text = BUF_INIT;
+    FILE *f = fopen("docs/security.md", "r");
+    cr_assert(f != NULL, "docs/security.md; tests run at the top of the tree");
+    for (size_t n; (n = fread(buf_reserve(&text, 4096), 1, 4096, f)) > 0;)
+        buf_grown(&text, n);
+    fclose(f);
+
+    const struct wall *w;
+    for (unsigned i = 0; (w = wall_at(i)); i++) {
+        struct buf row = BUF_INIT;
+        buf_printf(&row, "| `%s` |", w->program);
+        put_cell(&row, w->user);
+        put_cell(&row, w->directories);
+        put_cell(&row, w->channels);
+        put_cell(&row, w->syscalls);
+        put_cell(&row, w->files);
+        buf_printf(&row, " %u | %s |\n", w->files_max, w->never);
+        buf_putc(&text, 0);
+        cr_expect(strstr(text.data, buf_text(&row)) != NULL, "docs/security.md has no line\n%s", buf_text(&row));
+        buf_truncate(&text, text.len - 1);
+        buf_fini(&row);
+    }
+    buf_fini(&text);
+}
