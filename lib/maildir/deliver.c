@@ -268,9 +268,10 @@ static bool accept_found(struct maildir_delivery *d, int part, const char *name)
         d->phase = FOUND;
     close(fd);
     if (same) {
+        char *found = strdup(name); /* which may be d's own */
+        CHECK(found != NULL);
         free(d->name);
-        d->name = strdup(name);
-        CHECK(d->name != NULL);
+        d->name = found;
     }
     return same;
 }
