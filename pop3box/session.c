@@ -149,6 +149,8 @@ static uint64_t send_text(struct session *s, int fd, struct pop3_text text)
             renew_deadline(s);
             conn_write(s->conn, span_of(s->converted, out));
             sent += out;
+            if (n < PIECE_BYTES)
+                n = 0; /* a file gives all it has */
         }
     }
     if (n < 0) {
