@@ -1,9 +1,16 @@
 #include "lib/table/cidr.h"
 #include "master/plan.h"
 
-/* The words that refuse somebody; Postfix asks for one of these too. */
-static const char refusing[] = "reject reject_unauth_destination defer defer_unauth_destination defer_if_permit "
-                               "check_relay_domains";
+/* Whether a word refuses somebody; Postfix asks for one of these too. */
+static bool word_refuses(struct span word)
+{
+    static const char *const words[] = {"reject", "reject_unauth_destination", "defer", "defer_unauth_destination",
+                                        "defer_if_permit", "check_relay_domains"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (span_eq_nocase(word, span_text(words[i])))
+            return true;
+    return false;
+}
 
 /* Whether the list refuses somebody before it lets everybody through. */
 static bool list_refuses(struct span list)
@@ -12,7 +19,7 @@ static bool list_refuses(struct span list)
     while (value_next_item(&list, &word) > 0) {
         if (span_eq_nocase(word, SPAN("permit")))
             return false;
-        if (wall_has_word(refusing, word))
+        if (word_refuses(word))
             return true;
     }
     return false;
