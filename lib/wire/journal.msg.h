@@ -23,7 +23,7 @@
     F(12, num, kind, "notifying, notified: NOTIFY_*")                                                        \
     F(13, num, flags, "state: JOURNAL_IS_*")                                                                 \
     F(14, num, segment, "base: the oldest segment that is still needed")
-MESSAGE(0x0701, journal_entry, JOURNAL_ENTRY);
+MESSAGE(0x0c01, journal_entry, JOURNAL_ENTRY);
 
 enum {
     JOURNAL_DONE = 1,       /* the recipient needs nothing more */
