@@ -359,11 +359,10 @@ static void deliver_frames(struct channel *c)
 
 static void receive_frames(struct channel *c)
 {
-    /* A handler that runs the loop while it waits must not find its own frame overwritten. */
-    if (c->busy) {
-        loop_defer(c->loop, &c->again);
+    /* A handler that runs the loop while it waits must not find its own frame overwritten. What is
+     * there now is read when it returns. */
+    if (c->busy)
         return;
-    }
     c->busy++;
     deliver_frames(c); /* what was left when the channel was paused */
     for (int i = 0; !c->closing && !c->paused && !c->lost; i++) {

@@ -20,7 +20,8 @@
 
 enum {
     CHANNEL_FDS_MAX = 8,
-    CHANNEL_FRAME_MAX = 160 * 1024, /* octets of a body; larger things go by descriptor */
+    CHANNEL_FRAME_MAX = 1 << 20,    /* octets of a body: a text of 64 KB with a thousand recipients; larger things
+                                     * go by descriptor */
     CHANNEL_QUEUE_MAX = 64 << 20,   /* octets queued to a peer that does not read; beyond it the channel is closed */
 };
 
@@ -39,7 +40,8 @@ struct frame {
 int frame_take_fd(struct frame *f, unsigned i);
 
 struct channel_handler {
-    /* A request or a notice came in. */
+    /* A request or a notice came in. The handler may wait for others, but not for an answer on c: nothing
+     * is read from c before it returns. */
     void (*frame)(struct channel *c, struct frame *f, void *context);
     /* The other end has gone, or was closed for bad behaviour: every pending request has been
      * answered with NULL before. The handler closes c, now or later. May be NULL. */
