@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { CHANNEL_FD = 3, LOG_FD = 2, BEGIN_WAIT_S = 60 };
@@ -117,6 +118,8 @@ int main(void)
 {
     struct begin b = {.arena = ARENA_INIT, .fd = -1};
     signal(SIGPIPE, SIG_IGN);
+    /* The session ends with the server; a session that is killed has deleted nothing. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     struct loop *loop = loop_new();
     receive_begin(loop, &b);
     if (b.fd >= 0)

@@ -257,6 +257,23 @@ class Crashes(Case):
                 wait_for(works, f"a login after {program} was killed")
 
 
+class Stop(Case):
+    def test_sessions_end_with_the_server_and_delete_nothing(self):
+        self.fill(2)
+        p = self.server.pop3()
+        p.dele(1)
+        session = [pid for pid in descendants(self.server.process.pid) if name_of(pid) == "pop3box"]
+        self.assertEqual(self.server.stop(), 0)
+        wait_for(lambda: not any(name_of(pid) == "pop3box" for pid in session), "the end of the session")
+        with self.assertRaises((poplib.error_proto, OSError)):
+            p.quit()
+        self.assertEqual(len(self.messages()), 2)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+
 class Large(Case):
     def test_opens_20000_messages_in_a_moment(self):
         stat = self.box.stat()
