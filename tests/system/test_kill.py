@@ -1,0 +1,87 @@
+"""Nothing acknowledged is lost and nothing is delivered twice, whatever is killed at whatever moment."""
+import os, pathlib, random, re, signal, smtplib, threading, time, unittest
+
+from merpati import Server, wait_for
+
+KILLS = int(os.environ.get("MERPATI_KILLS", "200"))
+SENDERS = 4
+
+
+class Load(threading.Thread):
+    """Sends messages without pause, each with a mark of its own, and keeps what was acknowledged."""
+
+    def __init__(self, server, name):
+        super().__init__(daemon=True)
+        self.server, self.name, self.stop = server, name, False
+        self.acked, self.sent = [], 0
+
+    def run(self):
+        while not self.stop:
+            try:
+                with smtplib.SMTP("127.0.0.1", self.server.smtp_port, timeout=20) as s:
+                    for _ in range(20):
+                        self.send(s)
+                        if self.stop:
+                            return
+            except (OSError, smtplib.SMTPException):
+                time.sleep(0.02)
+
+    def send(self, s):
+        mark = f"{self.name}-{self.sent}"
+        self.sent += 1
+        size = random.choice((10, 2000, 90000)) if self.sent % 10 == 0 else 300
+        text = f"Subject: x\nX-Mark: {mark}\nMessage-ID: <{mark}@kill.test>\n\n" + "y" * 70 + "\n" * (size // 70)
+        s.sendmail("a@remote.test", ["alice@example.test"], text)
+        self.acked.append(mark)
+
+
+def marks(mail):
+    """The marks of all messages in the mailboxes, with repetitions."""
+    found = []
+    for path in pathlib.Path(mail).glob("**/*"):
+        if path.is_file() and path.parent.name in ("new", "cur"):
+            m = re.search(rb"^X-Mark: (\S+)", path.read_bytes()[:4000], re.M)
+            if m:
+                found.append(m.group(1).decode())
+    return found
+
+
+class Kill(unittest.TestCase):
+    def test_kill_9_at_random_moments_under_load(self):
+        rng = random.Random(int(os.environ.get("MERPATI_SEED", str(time.time_ns() % 100000))))
+        killed = {}
+        with Server() as server:
+            load = [Load(server, f"s{i}") for i in range(SENDERS)]
+            for thread in load:
+                thread.start()
+            for _ in range(KILLS):
+                wait_for(lambda: sum(len(t.acked) for t in load) > 0, "a first message")
+                time.sleep(rng.uniform(0.005, 0.15))        # a random moment is what is tried here
+                victims = server.daemons()
+                if not victims:
+                    continue
+                name, pid = rng.choice(victims)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    killed[name] = killed.get(name, 0) + 1
+                except ProcessLookupError:
+                    pass
+            for thread in load:
+                thread.stop = True
+            for thread in load:
+                thread.join(60)
+            acked = {m for t in load for m in t.acked}
+            try:
+                wait_for(lambda: acked <= set(marks(server.mail)), "all acknowledged mail", 120)
+            except AssertionError:
+                pass
+            found = marks(server.mail)
+            lost = acked - set(found)
+            twice = {m for m in found if found.count(m) > 1} if len(found) != len(set(found)) else set()
+            print(f"killed {killed}; acknowledged {len(acked)}, lost {len(lost)}, delivered twice {len(twice)}")
+            self.assertGreater(len(acked), 50)
+            self.assertEqual((sorted(lost)[:5], sorted(twice)[:5]), ([], []))
+
+
+if __name__ == "__main__":
+    unittest.main()
