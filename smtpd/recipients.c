@@ -90,6 +90,10 @@ enum recipients_result recipients_find(struct recipients *r, struct arena *a, st
     case RESOLVE_OK:
         break;
     }
+    if (answer.class != RESOLVE_VIRTUAL_ALIAS && span_eq(answer.transport, SPAN("error"))) {
+        buf_put(why, answer.nexthop);
+        return RECIPIENT_TO_ERROR;
+    }
     switch (answer.class) {
     case RESOLVE_LOCAL:
         maps[3] = r->local;

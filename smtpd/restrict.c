@@ -1,5 +1,5 @@
 #include "smtpd/restrict.h"
-#include "lib/mail/address.h"
+#include "lib/mail/dsn.h"
 #include "smtpd/recipients.h"
 
 enum outcome { DUNNO, PERMIT, REFUSE };
@@ -101,6 +101,18 @@ static enum outcome defer_relay(const struct question *q, struct reply *r)
     return on_destination(q, r, DUNNO, REPLY_relay_deferred);
 }
 
+/* What the error transport would say in a notification is said here, before the mail is taken. */
+static enum outcome to_error(const struct question *q, struct span text, struct span sent, struct reply *r)
+{
+    struct buf code = BUF_INIT;
+    dsn_code_put(&code, dsn_code_cut(&text, DSN(5, 1, 0)));
+    const char *words = arena_printf(&q->s->call, "<%.*s>: Recipient address rejected: %.*s", SPAN_ARG(sent),
+                                     SPAN_ARG(text));
+    *r = reply_make(&q->s->call, 550, buf_span(&code), span_text(words));
+    buf_fini(&code);
+    return REFUSE;
+}
+
 static enum outcome on_listing(const struct question *q, struct span address, struct span sent, bool is_sender,
                                struct reply *r)
 {
@@ -110,12 +122,15 @@ static enum outcome on_listing(const struct question *q, struct span address, st
         [RECIPIENT_NO_ALIAS] = REPLY_unknown_virtual_alias,
         [RECIPIENT_NO_MAILBOX] = REPLY_unknown_virtual_mailbox,
         [RECIPIENT_NO_RELAY] = REPLY_unknown_relay,
+        [RECIPIENT_TO_ERROR] = REPLY_recipient_refused,
         [RECIPIENT_TEMP] = REPLY_lookup_failed,
     };
     struct buf why = BUF_INIT;
     enum outcome out = DUNNO;
     enum recipients_result found = recipients_find(q->s->server->recipients, &q->s->call, address, &why);
-    if (found == RECIPIENT_TEMP)
+    if (found == RECIPIENT_TO_ERROR)
+        out = to_error(q, buf_span(&why), sent, r);
+    else if (found == RECIPIENT_TEMP)
         out = no(q, REPLY_lookup_failed, buf_span(&why), r);
     else if (found != RECIPIENT_EXISTS)
         out = no(q, is_sender ? REPLY_unknown_sender : replies[found], sent, r);

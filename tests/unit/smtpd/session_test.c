@@ -386,3 +386,16 @@ Test(session, exceptions_are_not_counted)
     chat_close(&chat);
     cr_expect_eq(chat.left, 0u);
 }
+
+Test(session, what_is_routed_to_the_error_transport_is_refused_in_its_words)
+{
+    struct chat chat;
+    chat_open(&chat, "default_transport = error:5.7.1 no mail for elsewhere\n");
+    chat.client.is_mine = true;
+    chat_start(&chat);
+    chat_want(&chat, "220");
+
+    CHAT(&chat, "HELO c\r\n", "250", "MAIL FROM:<a@b.test>\r\n", "250", "RCPT TO:<x@elsewhere.test>\r\n",
+         "550 5.7.1 <x@elsewhere.test>: Recipient address rejected: no mail for elsewhere");
+    chat_close(&chat);
+}
