@@ -7,6 +7,42 @@ KILLS = int(os.environ.get("MERPATI_KILLS", "200"))
 SENDERS = 4
 
 
+def daemons(server):
+    """(name, pid) of all processes of the server but the command that runs it."""
+    parent, name = {}, {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue
+        pid = int(text.split(" ", 1)[0])
+        name[pid] = text[text.index("(") + 1:text.rindex(")")]
+        parent[pid] = int(text[text.rindex(")") + 2:].split()[1])
+    def is_ours(pid):
+        while pid > 1 and pid != server.process.pid:
+            pid = parent.get(pid, 0)
+        return pid == server.process.pid
+    return [(name[pid], pid) for pid in parent if pid != server.process.pid and is_ours(pid)]
+
+
+def kill_one(server, rng):
+    """Kills one daemon; where it was master, the server is started again. result: its name, or None"""
+    victims = daemons(server)
+    # Each name has the same chance, however many processes have it.
+    victims = [v for v in victims if v[0] == rng.choice(sorted({n for n, _ in victims}))] if victims else []
+    if not victims:
+        return None
+    name, pid = rng.choice(victims)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return None
+    if name == "master":
+        server.stop()
+        server.start()
+    return name
+
+
 class Load(threading.Thread):
     """Sends messages without pause, each with a mark of its own, and keeps what was acknowledged."""
 
@@ -38,7 +74,7 @@ class Load(threading.Thread):
 def marks(mail):
     """The marks of all messages in the mailboxes, with repetitions."""
     found = []
-    for path in pathlib.Path(mail).glob("**/*"):
+    for path in mail.glob("**/*"):
         if path.is_file() and path.parent.name in ("new", "cur"):
             m = re.search(rb"^X-Mark: (\S+)", path.read_bytes()[:4000], re.M)
             if m:
@@ -54,28 +90,22 @@ class Kill(unittest.TestCase):
             load = [Load(server, f"s{i}") for i in range(SENDERS)]
             for thread in load:
                 thread.start()
-            for _ in range(KILLS):
-                wait_for(lambda: sum(len(t.acked) for t in load) > 0, "a first message")
+            wait_for(lambda: sum(len(t.acked) for t in load) > 0, "a first message")
+            while sum(killed.values()) < KILLS:
                 time.sleep(rng.uniform(0.005, 0.15))        # a random moment is what is tried here
-                victims = server.daemons()
-                if not victims:
-                    continue
-                name, pid = rng.choice(victims)
-                try:
-                    os.kill(pid, signal.SIGKILL)
+                name = kill_one(server, rng)
+                if name:
                     killed[name] = killed.get(name, 0) + 1
-                except ProcessLookupError:
-                    pass
             for thread in load:
                 thread.stop = True
             for thread in load:
                 thread.join(60)
             acked = {m for t in load for m in t.acked}
             try:
-                wait_for(lambda: acked <= set(marks(server.mail)), "all acknowledged mail", 120)
+                wait_for(lambda: acked <= set(marks(server.instance / "mail")), "all acknowledged mail", 120)
             except AssertionError:
                 pass
-            found = marks(server.mail)
+            found = marks(server.instance / "mail")
             lost = acked - set(found)
             twice = {m for m in found if found.count(m) > 1} if len(found) != len(set(found)) else set()
             print(f"killed {killed}; acknowledged {len(acked)}, lost {len(lost)}, delivered twice {len(twice)}")
