@@ -63,6 +63,11 @@ static bool is_usable(const char *hash)
     return salt == CRYPT_SALT_OK || salt == CRYPT_SALT_METHOD_LEGACY || salt == CRYPT_SALT_TOO_CHEAP;
 }
 
+const char *verifier_model(const struct verifier *v)
+{
+    return v->model;
+}
+
 void verifier_set_model(struct verifier *v, struct span hash)
 {
     if (!put_hash(v->hash, hash) || !is_usable(v->hash))

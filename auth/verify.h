@@ -22,6 +22,8 @@ void verifier_free(struct verifier **v);
 
 /* A hash whose method and cost checks of unknown users are to have. */
 void verifier_set_model(struct verifier *v, struct span hash);
+/* The hash that a check without one computes against; borrowed. */
+const char *verifier_model(const struct verifier *v);
 
 /* hash: empty where there is no such user. Memory that held the password is wiped. */
 enum verify_result verifier_check(struct verifier *v, struct span hash, struct span password);
