@@ -2,7 +2,6 @@
 
 #include "lib/base/check.h"
 #include "lib/log/log.h"
-#include "master/children.h"
 #include "master/services.h"
 
 #include <errno.h>
@@ -112,9 +111,9 @@ static unsigned count_starting(const struct crew *crew)
 static void start_for(struct crew *crew, unsigned slot)
 {
     if (slot && !slot_is_taken(crew, slot - 1) && slot <= SLOTS_MAX && clock_mono() >= crew->not_before)
-        child_start(crew, slot - 1);
+        crew_start(crew, slot - 1);
     else if (!slot && crew_may_start(crew) && count_starting(crew) < crew->nrequests)
-        child_start(crew, crew_free_slot(crew));
+        crew_start(crew, crew_free_slot(crew));
 }
 
 /* --- requests ------------------------------------------------------------------------- */
@@ -154,7 +153,7 @@ void channels_serve(struct crew *crew)
 static void grow_shared(struct crew *crew, const struct child *callee)
 {
     if (crew->plan->program->calls == CALLS_SHARED && callee->open > 0 && count_starting(crew) == 0 && crew_may_start(crew))
-        child_start(crew, crew_free_slot(crew));
+        crew_start(crew, crew_free_slot(crew));
 }
 
 static void want(struct crew *crew, struct child *asker, uint64_t id, unsigned slot)

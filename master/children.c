@@ -289,8 +289,9 @@ static void watch_alive(struct child *c, mono_ms now)
     bool speaks = c->plan->program->kind != PROGRAM_WORKER;
     mono_ms due = c->heard + 1000 * ALIVE_MOST_S;
     if (speaks && now >= due) {
-        log_warning("watchdog: service %s, process %ld has not come back to its loop for %lld seconds; killing it",
-                    c->crew->name, (long)c->pid, (long long)((now - c->heard) / 1000));
+        log_warning("watchdog: service %s, process %ld has not come back to its loop for %lld seconds; killing it "
+                    "and its %llu sessions", c->crew->name, (long)c->pid, (long long)((now - c->heard) / 1000),
+                    (unsigned long long)c->sessions);
         child_kill(c);
         return;
     }

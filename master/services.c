@@ -54,6 +54,13 @@ unsigned crew_free_slot(const struct crew *crew)
     }
 }
 
+void crew_start(struct crew *crew, unsigned slot)
+{
+    enum { SYSTEM_PAUSE_MS = 1000 };
+    if (!child_start(crew, slot)) /* the system has no process to spare; logged */
+        crew->not_before = clock_mono() + SYSTEM_PAUSE_MS;
+}
+
 static unsigned wanted_at_rest(const struct crew *crew)
 {
     if (!crew->plan->program->at_start)
@@ -65,10 +72,7 @@ void crew_fill(struct crew *crew)
 {
     mono_ms now = clock_mono(), due = MONO_NEVER;
     while (count_children(crew, false) < wanted_at_rest(crew) && crew_may_start(crew))
-        if (!child_start(crew, crew_free_slot(crew))) {
-            crew->not_before = now + 1000; /* the system has no process to spare; logged */
-            break;
-        }
+        crew_start(crew, crew_free_slot(crew));
     if (crew->not_before > now && !crew->gone && !crew->master->stopping &&
         (count_children(crew, false) < wanted_at_rest(crew) || crew->nrequests))
         due = crew->not_before;

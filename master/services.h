@@ -19,6 +19,8 @@ struct crew *services_find(struct master *m, struct span name);
 void crew_fill(struct crew *crew);
 /* Whether the crew may have one more process now. */
 bool crew_may_start(const struct crew *crew);
+/* One more process; where the system has none to give, the next try waits a little. */
+void crew_start(struct crew *crew, unsigned slot);
 /* The smallest slot that no process has. */
 unsigned crew_free_slot(const struct crew *crew);
 

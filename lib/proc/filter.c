@@ -52,8 +52,9 @@ static const struct limited {
 } limited[] = {
     {"base", "mmap", 2, PROT_EXEC, 0},
     {"base", "mprotect", 2, PROT_EXEC, 0},
-    {"base", "newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH}, /* what fstat() of some C libraries is */
-    {"base", "newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH}, /* fstat() as the C library makes it */
+    /* What fstat() of some C libraries is. */
+    {"base", "newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH},
+    {"base", "statx", 2, AT_EMPTY_PATH, AT_EMPTY_PATH},
     {"base", "ioctl", 1, UINT32_MAX, FIONREAD},
     {"base", "ioctl", 1, UINT32_MAX, FIONBIO},
     {"base", "ioctl", 1, UINT32_MAX, TCGETS},

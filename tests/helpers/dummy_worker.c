@@ -39,14 +39,34 @@ static void pass_on(struct proc *p, struct channel *c, uint64_t id, const struct
 
 /* qmgr's part: one wave of channels to local. */
 struct wave {
+    struct list node;
     struct proc *proc;
-    struct channel *asker;
+    struct channel *asker; /* NULL: it has gone */
     uint64_t id;
     unsigned wanted, made;
     struct buf slots;
     struct channel *got[CHAIN_MOST];
     struct timer end;
 };
+
+/* All of this process. */
+static struct list *waves(void)
+{
+    static struct list all;
+    if (!all.next)
+        list_init(&all);
+    return &all;
+}
+
+static void caller_left(struct proc *p, void *own, struct channel *c)
+{
+    (void)p, (void)own;
+    LIST_EACH (node, after, waves()) {
+        struct wave *w = LIST_ENTRY(node, struct wave, node);
+        if (w->asker == c)
+            w->asker = NULL;
+    }
+}
 
 static void wave_end(struct timer *t, void *context)
 {
@@ -55,6 +75,7 @@ static void wave_end(struct timer *t, void *context)
     for (unsigned i = 0; i < w->made; i++)
         channel_close(&w->got[i]);
     buf_fini(&w->slots);
+    list_remove(&w->node);
     free(w);
 }
 
@@ -68,16 +89,19 @@ static void wave_made(struct channel *c, unsigned slot, void *context)
     w->got[w->made++] = c;
     if (w->made < w->wanted)
         return;
-    answer(w->asker, w->id, buf_span(&w->slots));
+    if (w->asker)
+        answer(w->asker, w->id, buf_span(&w->slots));
     timer_set(proc_loop(w->proc), &w->end, clock_after_ms(CLOSE_AFTER_MS), wave_end, w);
 }
 
 static void wave_begin(struct proc *p, struct channel *c, uint64_t id, unsigned wanted)
 {
+    /* A local that ends is noticed when the wave ends. */
     static const struct channel_handler nothing = {NULL, NULL};
     struct wave *w = calloc(1, sizeof *w);
     CHECK(w != NULL && wanted <= CHAIN_MOST);
     *w = (struct wave){.proc = p, .asker = c, .id = id, .wanted = wanted};
+    list_push(waves(), &w->node);
     for (unsigned i = 0; i < wanted; i++)
         proc_want_channel(p, "local", 0, &nothing, w, wave_made);
 }
@@ -125,6 +149,7 @@ int main(int argc, char **argv)
                              .kind = PROC_WORKER,
                              .requests = requests,
                              .start = start,
+                             .caller_left = caller_left,
                              .reload = reloaded};
     (void)argc;
     for (size_t i = 0; i < sizeof brokers / sizeof *brokers; i++)
