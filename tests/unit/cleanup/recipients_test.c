@@ -11,9 +11,15 @@ static struct params_rewrite rewrite;
 static struct recipients_config config;
 static struct recipients r;
 
+static struct routing *routing;
+static struct maps *opened[20]; /* to be closed */
+static size_t opened_count;
+
 static struct maps *maps(const char *name, const char *value)
 {
-    return maps_open(tables, span_text(name), span_text(value), TABLE_FOLD);
+    cr_assert_lt(opened_count, sizeof opened / sizeof *opened);
+    opened[opened_count] = maps_open(tables, span_text(name), span_text(value), TABLE_FOLD);
+    return opened[opened_count++];
 }
 
 static void setup(void)
@@ -27,8 +33,9 @@ static void setup(void)
     cr_assert(params_main_load(&arena, &settings, &params, &errors));
     cr_assert(params_rewrite_load(&arena, &settings, &rewrite, &errors));
     tables = tables_new(&table_files_by_path, &(struct table_hooks){0});
+    routing = routing_open(&arena, &settings, &params, &rewrite, tables, &why);
     config = (struct recipients_config){
-        .routing = routing_open(&arena, &settings, &params, &rewrite, tables, &why),
+        .routing = routing,
         .virtual_alias_maps = maps("virtual_alias_maps", ""),
         .canonical_maps = maps("canonical_maps", ""),
         .sender_canonical_maps = maps("sender_canonical_maps", ""),
@@ -50,7 +57,26 @@ static void setup(void)
     recipients_init(&r, &config, &arena);
 }
 
-TestSuite(recipients, .init = setup);
+static void teardown(void)
+{
+    struct resolve_config *c = &routing->resolve;
+    struct matchlist **lists[] = {&c->mydestination, &c->virtual_alias_domains, &c->virtual_mailbox_domains,
+                                  &c->relay_domains};
+    struct maps **more[] = {&c->transport_maps, &c->relocated_maps, &c->sender_dependent_default_transport_maps,
+                            &c->sender_dependent_relayhost_maps};
+    for (size_t i = 0; i < 4; i++) {
+        matchlist_close(lists[i]);
+        maps_close(more[i]);
+    }
+    while (opened_count > 0)
+        maps_close(&opened[--opened_count]);
+    recipients_fini(&r);
+    tables_free(&tables);
+    settings_fini(&settings);
+    arena_fini(&arena);
+}
+
+TestSuite(recipients, .init = setup, .fini = teardown);
 
 static enum recipients_result add(const char *address)
 {
