@@ -1,5 +1,5 @@
 """The real cleanup under the real master: submit_host speaks for smtpd, hear_broker for qmgr."""
-import os, re, shutil, signal, socket, struct, time, unittest
+import os, re, shutil, signal, socket, struct, subprocess, time, unittest
 
 from merpati import BUILD, HELPERS, Client, Master, wait_for
 
@@ -146,6 +146,45 @@ class Store(unittest.TestCase):
             self.assertEqual(c.ask("room 1000").split(" ", 3)[:2], ["4", "4.3.1"])
         with Cleanup() as m, m.client() as c:
             self.assertEqual(c.ask("room 1000").split()[0], "0")
+
+
+class FullDisk(unittest.TestCase):
+    """On a small file system of its own."""
+
+    def mounted(self, size):
+        def mount(m):
+            m.spool.mkdir()
+            done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", m.spool])
+            if done.returncode != 0:
+                self.skipTest("mounting is not allowed")
+            self.addCleanup(subprocess.run, ["umount", "-l", m.spool], stderr=subprocess.DEVNULL)
+        return mount
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root")
+    def test_full_disk_refuses_large_mail_and_leaves_nothing_of_it(self):
+        large = b"Subject: large\n\n" + (b"z" * 79 + b"\n") * 50000
+        with Cleanup(before_start=self.mounted("48m")) as m, m.client() as c:
+            accepted = []
+            for _ in range(20):
+                answer = m.submit(c, large)
+                if answer[0] != "0":
+                    break
+                accepted.append(answer[2])
+
+            # Either the caller got no file for its text, or the message got none.
+            self.assertTrue(answer == ["lost"] or answer[:2] == ["4", "4.3.1"], answer)
+            self.assertEqual(sorted(f.name for f in m.files()), sorted(accepted))
+            self.assertEqual(m.submit(c)[0], "0", "the log has room of its own")
+            (m.spool / "queue" / accepted[0]).unlink()
+            wait_for(lambda: m.submit(c, large)[0] == "0", "room again")
+            subprocess.run(["umount", "-l", m.spool], check=True)
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root")
+    def test_disk_without_room_for_a_log_answers_full(self):
+        with Cleanup(before_start=self.mounted("2m")) as m, m.client() as c:
+            self.assertEqual(m.submit(c)[:2], ["4", "4.3.1"])
+            self.assertEqual(m.segments(), [])
+            subprocess.run(["umount", "-l", m.spool], check=True)
 
 
 class Group(unittest.TestCase):
