@@ -54,7 +54,6 @@ struct cleanup {
     struct list answers;   /* struct pending: stored; their answers are held back */
     struct deferred commit;
     struct timer answer, prepare;
-    uint32_t prepared;     /* the segment for which there is a next one */
     uint64_t delay_ms;     /* asked by qmgr */
     unsigned in_hand;      /* requests whose handler has not returned */
     bool stopping;

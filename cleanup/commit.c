@@ -111,9 +111,7 @@ static void prepare_segments(struct timer *t, void *context)
     struct cleanup *c = context;
     struct buf why = BUF_INIT;
     (void)t;
-    uint64_t generation;
     enum store_result result = intake_prepare(c->intake, &why);
-    (void)intake_current(c->intake, &c->prepared, &generation);
     if (result == STORE_FAILED)
         log_error("intake log: %s", buf_text(&why));
     buf_fini(&why);
@@ -153,8 +151,6 @@ static void settle(struct cleanup *c, struct pending *p, enum store_result log_r
 static void commit_now(struct cleanup *c)
 {
     struct buf log_why = BUF_INIT, file_why = BUF_INIT;
-    uint32_t current = 0;
-    uint64_t generation;
     commit_files(c, &file_why);
     enum store_result log_result = intake_commit(c->intake, &log_why);
     LIST_EACH (node, after, &c->pending)
@@ -162,8 +158,8 @@ static void commit_now(struct cleanup *c)
     spill_tell(c);
     if (!list_empty(&c->spills))
         loop_defer(proc_loop(c->proc), &c->commit);
-    /* The next segment is made while there is time. */
-    if (!intake_current(c->intake, &current, &generation) || current != c->prepared)
+    /* The next segment is made ahead of need. */
+    if (!intake_is_prepared(c->intake) && !timer_is_set(&c->prepare))
         timer_set(proc_loop(c->proc), &c->prepare, clock_after_ms(PREPARE_AFTER_MS), prepare_segments, c);
     buf_fini(&log_why);
     buf_fini(&file_why);

@@ -204,10 +204,20 @@ static void leave_current(struct intake *i, enum segment_state state)
     i->fd = -1;
 }
 
+static bool wants_spare(const struct intake *i)
+{
+    return i->fd >= 0 && i->written > i->header.size / 2 && !free_segment(i);
+}
+
+bool intake_is_prepared(const struct intake *i)
+{
+    return i->fd >= 0 && !wants_spare(i);
+}
+
 enum store_result intake_prepare(struct intake *i, struct buf *why)
 {
     enum store_result result = i->fd < 0 ? open_current(i, why) : STORE_OK;
-    if (result == STORE_OK && !free_segment(i))
+    if (result == STORE_OK && wants_spare(i))
         result = make_segment(i, why);
     return result;
 }

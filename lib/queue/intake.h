@@ -58,7 +58,9 @@ size_t intake_pending(const struct intake *i);
 /* The segment that is being written. result: false where there is none at the moment */
 bool intake_current(const struct intake *i, uint32_t *segment, uint64_t *generation);
 
-/* Makes or opens what the next records will need, where that is missing, while there is time. waits
+/* Whether there is a current segment and, where that is more than half full, a free one to follow it. */
+bool intake_is_prepared(const struct intake *i);
+/* Opens or makes what is missing of that, while there is time. waits
  * result: STORE_OK, STORE_FULL, STORE_FAILED (why) */
 enum store_result intake_prepare(struct intake *i, struct buf *why);
 

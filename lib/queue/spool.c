@@ -71,7 +71,7 @@ enum store_result spool_end(struct spool_file *f, struct buf *why)
     /* Where many files are written together, all are on their way before the first is waited for. */
     if (result == STORE_OK)
         (void)sync_file_range(f->file.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-    f->result = result;
+    f->ended = result == STORE_OK;
     return result;
 }
 
@@ -101,7 +101,7 @@ void spool_commit(struct spool *s, struct spool_file *const *files, size_t n, st
     bool named = false;
     for (size_t i = 0; i < n; i++) {
         struct spool_file *f = files[i];
-        if (f->result == STORE_OK)
+        if (f->ended)
             f->result = newfile_name(&f->file, f->id.text, why);
         if (f->result == STORE_EXISTS)
             f->result = is_same(s, f, f->length, why);

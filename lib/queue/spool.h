@@ -33,7 +33,8 @@ struct spool_file {
     uint64_t written;         /* octets */
     uint64_t text_end;        /* octets there must be behind the text */
     uint64_t length;          /* octets of the whole file */
-    enum store_result result; /* after spool_end(), and of spool_commit() */
+    bool ended;               /* spool_end() was good */
+    enum store_result result; /* of spool_commit(); before it never STORE_OK */
 };
 
 /* Begins a file with its head. waits

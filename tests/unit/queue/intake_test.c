@@ -321,6 +321,32 @@ Test(intake, takes_a_record_of_the_greatest_length_and_no_longer_one)
     intake_close(&i);
 }
 
+Test(intake, makes_the_next_segment_ahead_of_need_but_not_before)
+{
+    static const char text[60000] = "x";
+    struct intake *i = open_intake(2);
+    struct intake_place at;
+    struct queue_id id;
+    struct buf why = BUF_INIT;
+    cr_expect(!intake_is_prepared(i));
+    cr_expect_eq(intake_prepare(i, &why), STORE_OK);
+    cr_expect(intake_is_prepared(i));
+    cr_expect_eq(scan().segments, 1);
+
+    while (intake_is_prepared(i)) {
+        append(i, span_of(text, sizeof text), &at, &id);
+        commit(i);
+    }
+    cr_expect_gt(at.offset, SEGMENT_SIZE_MIN / 3);
+    cr_expect_eq(scan().segments, 1);
+    cr_expect_eq(intake_prepare(i, &why), STORE_OK);
+
+    cr_expect(intake_is_prepared(i));
+    cr_expect_eq(scan().segments, 2);
+    buf_fini(&why);
+    intake_close(&i);
+}
+
 /* --- damage --------------------------------------------------------------------- */
 
 Test(intake, scan_finds_the_others_where_any_octet_of_a_record_is_damaged)
