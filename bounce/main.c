@@ -243,7 +243,7 @@ static void *start(struct proc *p)
                                        .myorigin = b->main->myorigin,
                                        .mail_name = b->main->mail_name,
                                        .bounce_size_limit = mine->bounce_size_limit,
-                                       .delay_warning_time = mine->delay_warning_time,
+                                       .delay_warning_time = b->main->delay_warning_time,
                                        .enable_threaded_bounces = mine->enable_threaded_bounces,
                                        .zone = date_local_zone(clock_wall_us())};
     return b;

@@ -20,7 +20,7 @@ static void set_wake(struct schedule *s, struct wake *wake, int64_t moment)
         heap_set(&s->wakes, &wake->node, moment);
 }
 
-/* --- turns ------------------------------------------------------------------------- */
+/* --- turns --- */
 
 static void transport_queue(struct schedule *s, struct transport *t)
 {
@@ -58,7 +58,7 @@ static bool transport_is_full(const struct transport *t)
     return t->params.process_limit && t->in_flight >= t->params.process_limit;
 }
 
-/* --- destinations ------------------------------------------------------------------------ */
+/* --- destinations --- */
 
 static void job_free(struct job *job)
 {
@@ -135,7 +135,7 @@ void schedule_ready(struct schedule *s, struct message *m, struct recipient *r, 
     destination_queue(s, d);
 }
 
-/* --- the next attempt ------------------------------------------------------------------------ */
+/* --- the next attempt --- */
 
 /* The job's message may not run any more: its recipients wait again. */
 static void withdraw_job(struct schedule *s, struct job *job, int64_t now_us)
@@ -150,6 +150,21 @@ static void withdraw_job(struct schedule *s, struct job *job, int64_t now_us)
         r->next = 0;
         r->state = RECIPIENT_RESOLVING;
         schedule_put_back(s, m, r, now_us);
+    }
+}
+
+void schedule_withdraw(struct schedule *s, struct message *m, int64_t now_us)
+{
+    for (uint32_t i = 0; i < m->recipient_count; i++) {
+        struct destination *d = m->recipients[i].destination;
+        if (m->recipients[i].state != RECIPIENT_READY)
+            continue;
+        LIST_EACH (node, after, &d->jobs) {
+            struct job *job = LIST_ENTRY(node, struct job, node);
+            if (job->message == m)
+                withdraw_job(s, job, now_us);
+        }
+        destination_release(s, d);
     }
 }
 
@@ -237,7 +252,27 @@ struct attempt *schedule_next(struct schedule *s, int64_t now_us)
     return NULL;
 }
 
-/* --- the end of an attempt --------------------------------------------------------------------- */
+void schedule_shrink(struct schedule *s, struct attempt *a, uint32_t keep)
+{
+    struct message *m = a->message;
+    struct job *job = calloc(1, sizeof *job);
+    CHECK(job != NULL && keep > 0 && keep < a->count);
+    struct recipient *last = &m->recipients[a->first - 1];
+    for (uint32_t i = 1; i < keep; i++)
+        last = &m->recipients[last->next - 1];
+    *job = (struct job){.message = m, .first = last->next, .count = a->count - keep};
+    last->next = 0;
+    a->count = keep;
+    for (uint32_t number = job->first; number; number = m->recipients[number - 1].next) {
+        m->recipients[number - 1].state = RECIPIENT_READY;
+        job->last = number;
+    }
+    list_push_front(&a->destination->jobs, &job->node);
+    s->ready += job->count;
+    destination_queue(s, a->destination);
+}
+
+/* --- the end of an attempt --- */
 
 /* By Newton, so that no mathematical library is needed. */
 static double square_root(double x)
@@ -312,7 +347,7 @@ void schedule_end(struct schedule *s, struct attempt **ap, enum outcome outcome,
     destination_release(s, d);
 }
 
-/* --- transports ------------------------------------------------------------------------------------ */
+/* --- transports --- */
 
 struct transport *schedule_transport(struct schedule *s, struct span name)
 {

@@ -44,40 +44,47 @@ enum message_flag {
     MESSAGE_HELD = 1,
     MESSAGE_WARNED = 2,       /* the sender knows of the delay */
     MESSAGE_DELETED = 4,      /* goes as soon as nothing is under way */
-    MESSAGE_EXPIRED = 8,      /* the journal says so */
-    MESSAGE_FINISHED = 16,    /* over; its stored form is being removed */
-    MESSAGE_NOTIFYING = 32,   /* a notification is under way: nothing else happens to it */
-    MESSAGE_DOUBTFUL = 64,    /* the journal is damaged where it may speak of this message */
-    MESSAGE_SPILLING = 128,   /* its cleanup process was asked to make a file of it */
+    MESSAGE_FINISHED = 8,     /* over; its stored form is being removed */
+    MESSAGE_NOTIFYING = 16,   /* a notification is under way: nothing else happens to it */
+    MESSAGE_SPILLING = 32,    /* its cleanup process was asked to make a file of it */
+    MESSAGE_FILE = 64,        /* it is a file of its own (place tells where it was before) */
+    MESSAGE_TRIED = 128,      /* one attempt or more has begun */
     MESSAGE_AGENT_DIED = 256, /* at its last attempt */
     MESSAGE_SETTLED = 512,    /* schedule: in its array */
+};
+
+/* Something of which the journal says something; see progress.h. */
+struct standing {
+    struct list node; /* in the order of base; itself while the journal says nothing of it */
+    uint64_t base;    /* no older journal segment says anything of it */
+    bool is_tomb;     /* it is in a struct tomb, not in a struct message */
 };
 
 /* Where the stored form lies. */
 struct place {
     uint64_t generation, offset, length; /* in the segment, as lib/queue/intake.h says */
     uint32_t slot;
-    uint32_t segment; /* 1 + its number; 0: a file of its own */
+    uint32_t segment; /* 1 + its number; 0: it was never in the log */
 };
 
 struct message {
     struct queue_id id;
-    struct heap_node retry; /* schedule: key is the moment at which a recipient's time comes */
-    struct list all;        /* schedule: every message there is */
-    struct list journalled; /* progress: in the order of base; itself while the journal says nothing of it */
-    uint64_t base;          /* progress: no older journal segment says anything of it; 0: none does */
-    struct place place;     /* intake */
-    struct loaded *loaded;  /* load: envelope and text in memory, or NULL; owned */
-    struct notice *notice;  /* notify: the notification that is under way, or NULL; owned */
-    struct text *sender;    /* internal form; owned */
-    int64_t arrival_us;     /* wall clock */
-    int64_t active_us;      /* when the present run began */
-    uint64_t size;          /* octets of the text */
+    struct heap_node retry;   /* schedule: key is the moment at which a recipient's time comes */
+    struct list all;          /* schedule: every message there is */
+    struct standing standing; /* progress */
+    struct place place;       /* store */
+    struct loaded *loaded;    /* load: envelope and text in memory, or NULL; owned */
+    struct notice *notice;    /* notify: the notification that is under way, or NULL; owned */
+    struct text *sender;      /* internal form; owned */
+    int64_t arrival_us;       /* on the schedule's clock */
+    int64_t active_us;        /* when the present run began */
+    uint64_t size;            /* octets of the text */
     uint32_t recipient_count;
     uint32_t busy;     /* recipients that are resolving, ready or active */
     uint32_t waiting;  /* recipients that wait */
     uint32_t owed;     /* recipients of which the sender is to be told */
     uint32_t attempts; /* attempts that are under way */
+    uint32_t copies;   /* store: further records of it in the log, beside the one at place */
     uint32_t flags;    /* MESSAGE_* */
     char *strings;     /* behind the recipients, same allocation */
     struct recipient recipients[];

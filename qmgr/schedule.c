@@ -6,7 +6,7 @@
 
 enum { BACKOFF_GRAINS = 16 }; /* moments within a sixteenth of the least back-off fall together */
 
-/* --- messages ------------------------------------------------------------------- */
+/* --- messages --- */
 
 struct message *message_new(const struct queue_id *id, uint32_t count, size_t strings)
 {
@@ -17,7 +17,7 @@ struct message *message_new(const struct queue_id *id, uint32_t count, size_t st
     m->recipient_count = count;
     m->strings = (char *)m + fixed;
     list_init(&m->all);
-    list_init(&m->journalled);
+    list_init(&m->standing.node);
     return m;
 }
 
@@ -83,8 +83,7 @@ void schedule_remove(struct schedule *s, struct message *m)
 {
     CHECK(m->busy == 0 && m->attempts == 0 && !(m->flags & MESSAGE_SETTLED));
     CHECK(map_remove(&s->messages, queue_id_span(&m->id)) == m);
-    LIST_EACH(node, after, &s->walkers)
-    {
+    LIST_EACH (node, after, &s->walkers) {
         struct walker *w = LIST_ENTRY(node, struct walker, node);
         if (w->next == &m->all)
             w->next = m->all.next;
@@ -99,7 +98,7 @@ struct message *schedule_find(const struct schedule *s, struct span id)
     return map_get(&s->messages, id);
 }
 
-/* --- becoming due ------------------------------------------------------------------ */
+/* --- becoming due --- */
 
 uint32_t schedule_activate(struct schedule *s, struct message *m, int64_t now_us)
 {
@@ -131,7 +130,7 @@ struct message *schedule_due(struct schedule *s, int64_t now_us)
     return m;
 }
 
-/* --- verdicts ------------------------------------------------------------------------ */
+/* --- verdicts --- */
 
 /* A recipient that was busy is not any more. */
 static void leave_busy(struct schedule *s, struct message *m, struct recipient *r)
@@ -212,7 +211,7 @@ void schedule_settle_debt(struct schedule *s, struct message *m, struct recipien
     m->owed--;
 }
 
-/* --- ages ------------------------------------------------------------------------------- */
+/* --- ages --- */
 
 static int64_t age(const struct message *m, int64_t now_us)
 {
@@ -248,7 +247,7 @@ int64_t schedule_backoff(const struct schedule *s, const struct message *m, int6
     return now_us + wait;
 }
 
-/* --- the operator's wishes ------------------------------------------------------------------ */
+/* --- the operator's wishes --- */
 
 void schedule_flush(struct schedule *s, struct message *m, int64_t now_us)
 {
@@ -270,7 +269,7 @@ int64_t schedule_next_moment(const struct schedule *s)
     return wake && wake->key < moment ? wake->key : moment;
 }
 
-/* --- walking -------------------------------------------------------------------------------- */
+/* --- walking --- */
 
 void walker_begin(struct walker *w, struct schedule *s)
 {
@@ -278,12 +277,16 @@ void walker_begin(struct walker *w, struct schedule *s)
     list_push(&s->walkers, &w->node);
 }
 
+struct message *walker_peek(const struct walker *w, const struct schedule *s)
+{
+    return w->next == &s->all ? NULL : LIST_ENTRY(w->next, struct message, all);
+}
+
 struct message *walker_next(struct walker *w, struct schedule *s)
 {
-    if (w->next == &s->all)
-        return NULL;
-    struct message *m = LIST_ENTRY(w->next, struct message, all);
-    w->next = m->all.next;
+    struct message *m = walker_peek(w, s);
+    if (m)
+        w->next = m->all.next;
     return m;
 }
 
@@ -294,7 +297,7 @@ void walker_end(struct walker *w)
     w->next = NULL;
 }
 
-/* --- beginning and end ------------------------------------------------------------------------ */
+/* --- beginning and end --- */
 
 void schedule_init(struct schedule *s, const struct schedule_params *params)
 {

@@ -146,6 +146,10 @@ void schedule_ready(struct schedule *s, struct message *m, struct recipient *r, 
  * result: owned, until schedule_end(); NULL: there is none now */
 struct attempt *schedule_next(struct schedule *s, int64_t now_us);
 
+/* The attempt keeps its first recipients only; the others are ready again, first in their destination's turn.
+ */
+void schedule_shrink(struct schedule *s, struct attempt *a, uint32_t keep);
+
 /* --- verdicts --- */
 
 /* A busy recipient is to be tried again, at the moment that the message's age asks for.
@@ -188,6 +192,8 @@ int64_t schedule_backoff(const struct schedule *s, const struct message *m, int6
 
 /* Its waiting recipients are due now. Nothing for a message on hold. */
 void schedule_flush(struct schedule *s, struct message *m, int64_t now_us);
+/* Its ready recipients wait again, due now. */
+void schedule_withdraw(struct schedule *s, struct message *m, int64_t now_us);
 /* Dead destinations and transports live again: of all, or of one transport. */
 void schedule_revive(struct schedule *s, struct transport *t);
 /* Its flags were changed by the owner: held, deleted, finished and notifying messages begin nothing new. */
@@ -215,7 +221,8 @@ struct walker {
 };
 /* Zeros are a walker that has ended. */
 void walker_begin(struct walker *w, struct schedule *s);
-/* result: the next message, or NULL at the end */
+/* result: the next message, or NULL at the end. walker_peek does not go on. */
+struct message *walker_peek(const struct walker *w, const struct schedule *s);
 struct message *walker_next(struct walker *w, struct schedule *s);
 /* Harmless after the end. */
 void walker_end(struct walker *w);

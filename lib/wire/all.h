@@ -13,6 +13,7 @@
 #include "lib/wire/queue.msg.h"
 #include "lib/wire/resolve.msg.h"
 #include "lib/wire/submit.msg.h"
+#include "lib/wire/tool.msg.h"
 
 #define ALL_MESSAGES(M)                                                                                      \
     M(listener) M(file_opened) M(directory) M(service) M(boot) M(ready) M(channel_wanted) M(channel_made)    \
@@ -25,6 +26,7 @@
     M(lookup) M(lookup_answer)                                                                              \
     M(client_event) M(client_counts) M(client_left)                                                          \
     M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(stored)                      \
-    M(journal_entry) M(resolve) M(resolved)
+    M(journal_entry) M(resolve) M(resolved)                                                                 \
+    M(tool_list) M(tool_recipient) M(tool_message) M(tool_listed) M(tool_flush) M(tool_change) M(tool_done)
 
 #endif

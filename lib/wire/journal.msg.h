@@ -32,7 +32,6 @@ enum {
     JOURNAL_FAILED = 4,     /* failed for good: verdict; a notification is owed */
     JOURNAL_HELD = 5,       /* the message waits for an operator */
     JOURNAL_RELEASED = 6,   /* no longer */
-    JOURNAL_EXPIRED = 7,    /* the message is too old: what is not delivered has failed */
     JOURNAL_DELETED = 8,    /* by an operator: nobody is told */
     JOURNAL_FINISHED = 9,   /* over: its stored form is being removed */
     JOURNAL_WARNED = 10,    /* the sender has been told of the delay */

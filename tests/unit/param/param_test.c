@@ -110,15 +110,15 @@ Test(params, a_number_without_unit_has_that_of_the_default)
     struct settings s = parsed("maximal_queue_lifetime = 2\nsmtpd_timeout = 7\ndelay_warning_time = 4\n");
     struct params_qmgr qmgr;
     struct params_smtpd smtpd;
-    struct params_bounce bounce;
+    struct params_main main;
 
+    params_main_load(&a, &s, &main, NULL);
     params_qmgr_load(&a, &s, &qmgr, NULL);
     params_smtpd_load(&a, &s, &smtpd, NULL);
-    params_bounce_load(&a, &s, &bounce, NULL);
 
     cr_expect_eq(qmgr.maximal_queue_lifetime, 2 * 86400);
     cr_expect_eq(smtpd.smtpd_timeout, 7);
-    cr_expect_eq(bounce.delay_warning_time, 4 * 3600);
+    cr_expect_eq(main.delay_warning_time, 4 * 3600);
     arena_fini(&a);
     settings_fini(&s);
 }

@@ -89,7 +89,7 @@ static void end_attempt(struct schedule *s, struct attempt *a, unsigned class, e
     schedule_end(s, &a, outcome, SPAN("dead"), now);
 }
 
-/* --- single promises ------------------------------------------------------------------ */
+/* --- single promises --- */
 
 Test(schedule, knows_a_message_by_its_id_and_refuses_a_second_one)
 {
@@ -426,7 +426,7 @@ Test(schedule, walks_all_messages_while_they_come_and_go)
     schedule_fini(&s);
 }
 
-/* --- ten days in a simulated world ---------------------------------------------------------- */
+/* --- ten days in a simulated world --- */
 
 enum { SITES = 200, LETTERS = 4000, MAILINGS = 20, MAILING_SIZE = 300 };
 
