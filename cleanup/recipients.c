@@ -1,5 +1,6 @@
 #include "cleanup/recipients.h"
 #include "lib/log/log.h"
+#include "lib/mail/address.h"
 
 void recipients_init(struct recipients *r, const struct recipients_config *config, struct arena *a)
 {
@@ -38,7 +39,34 @@ static bool map_by(struct recipients *r, struct maps *maps, struct span title, s
     return true;
 }
 
-/* The canonical tables for one class of address. result: false: not now (r->why) */
+/* Replaces a subdomain of a masquerade domain by that domain: host.example.com by example.com. The first
+ * domain that fits decides; "!" before it means that its subdomains stay. */
+static struct span masquerade(struct recipients *r, struct span address)
+{
+    const struct recipients_config *config = r->config;
+    struct span user, domain;
+    if (!address_split(address, &user, &domain))
+        return address;
+    for (size_t i = 0; i < config->masquerade_exception_count; i++) {
+        if (span_eq_nocase(config->masquerade_exceptions[i], user))
+            return address;
+    }
+    for (size_t i = 0; i < config->masquerade_domain_count; i++) {
+        struct span parent = config->masquerade_domains[i];
+        bool stays = parent.n && parent.p[0] == '!';
+        if (stays)
+            parent = span_skip(parent, 1);
+        if (parent.n == 0 || !span_ends_nocase(domain, parent))
+            continue;
+        if (domain.n == parent.n)
+            return address;
+        if (domain.p[domain.n - parent.n - 1] == '.')
+            return stays ? address : span_text(arena_printf(r->arena, "%.*s@%.*s", SPAN_ARG(user), SPAN_ARG(parent)));
+    }
+    return address;
+}
+
+/* The canonical tables for one class of address, then masquerading. result: false: not now (r->why) */
 static bool map_canonical(struct recipients *r, enum param_address_class class, struct span *address)
 {
     const struct recipients_config *config = r->config;
@@ -50,8 +78,11 @@ static bool map_canonical(struct recipients *r, enum param_address_class class, 
     if (!is_sender && (config->recipient_canonical_classes & bit) &&
         !map_by(r, config->recipient_canonical_maps, SPAN("recipient_canonical_maps"), address))
         return false;
-    return !(config->canonical_classes & bit) ||
-           map_by(r, config->canonical_maps, SPAN("canonical_maps"), address);
+    if ((config->canonical_classes & bit) && !map_by(r, config->canonical_maps, SPAN("canonical_maps"), address))
+        return false;
+    if (config->masquerade_classes & bit)
+        *address = masquerade(r, *address);
+    return true;
 }
 
 int recipients_rewrite_header(struct span address, enum rewrite_context where, bool is_sender, struct buf *replacement,

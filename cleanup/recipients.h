@@ -1,5 +1,5 @@
-/* The recipients of a message on their way into the store: standard form, canonical and
- * virtual alias tables, duplicates, blind copies, and where each goes.
+/* The recipients of a message on their way into the store: standard form, canonical tables,
+ * masquerading, virtual aliases, duplicates, blind copies, and where each goes.
  *
  * Lookups may wait as the tables do. One request at a time. */
 #ifndef CLEANUP_RECIPIENTS_H
@@ -16,6 +16,9 @@ struct recipients_config {
     struct maps *virtual_alias_maps, *canonical_maps;
     struct maps *sender_canonical_maps, *recipient_canonical_maps, *sender_bcc_maps, *recipient_bcc_maps;
     unsigned canonical_classes, sender_canonical_classes, recipient_canonical_classes; /* 1u << PARAM_address_class_* */
+    struct span *masquerade_domains, *masquerade_exceptions;
+    size_t masquerade_domain_count, masquerade_exception_count;
+    unsigned masquerade_classes;   /* 1u << PARAM_address_class_* */
     struct span always_bcc;        /* empty: none */
     struct mailmap_limits limits;  /* of virtual aliases */
     size_t duplicate_limit;        /* duplicate_filter_limit: recipients remembered; 0: no limit */

@@ -230,3 +230,31 @@ Test(recipients, header_addresses_follow_their_classes)
     cr_expect_str_eq(buf_text(&out), "anna@mail.example.test");
     buf_fini(&out);
 }
+
+Test(recipients, of_masqueraded_domains_lose_their_host)
+{
+    static struct span domains[] = {SPAN_INIT("!keep.corp.test"), SPAN_INIT("corp.test")}, exceptions[] = {SPAN_INIT("root")};
+    static const struct {
+        const char *says, *in, *want;
+    } rows[] = {
+        {"a subdomain", "a@host.corp.test", "a@corp.test"},
+        {"a deeper one, in any case", "a@x.HOST.Corp.Test", "a@corp.test"},
+        {"the domain itself", "a@corp.test", "a@corp.test"},
+        {"a name that only ends alike", "a@mycorp.test", "a@mycorp.test"},
+        {"an exempt domain", "a@host.keep.corp.test", "a@host.keep.corp.test"},
+        {"an exempt user", "root@host.corp.test", "root@host.corp.test"},
+        {"another domain", "a@b.test", "a@b.test"},
+    };
+    config.masquerade_domains = domains;
+    config.masquerade_domain_count = 2;
+    config.masquerade_exceptions = exceptions;
+    config.masquerade_exception_count = 1;
+    config.masquerade_classes = 1u << PARAM_address_class_envelope_sender;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_assert_eq(recipients_set_sender(&r, span_text(rows[i].in)), RECIPIENTS_OK);
+        cr_expect(span_eq(r.sender, span_text(rows[i].want)), "%s: %.*s", rows[i].says, SPAN_ARG(r.sender));
+    }
+    add("b@host.corp.test");
+    cr_expect_str_eq(finish(), "b@host.corp.test(smtp)", "its class is not named");
+}
