@@ -32,7 +32,9 @@ HARDEN   += -fcf-protection=branch
 endif
 ifneq ($(SANITIZE),)
 BUILD    := $(BUILD)-san
-OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# The sanitizers' red zones count as part of a frame.
+OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+            -Wno-frame-larger-than
 LINK     += -fsanitize=address,undefined
 endif
 CFLAGS  ?= -g

@@ -22,6 +22,12 @@ static struct maps *maps(const char *name, const char *value)
     return opened[opened_count++];
 }
 
+static void change(struct maps **m, const char *name, const char *value)
+{
+    maps_close(m);
+    *m = maps(name, value);
+}
+
 static void setup(void)
 {
     struct param_errors errors = {0};
@@ -109,8 +115,8 @@ Test(recipients, get_their_standard_form_and_their_route)
 
 Test(recipients, are_mapped_by_canonical_tables_before_aliases)
 {
-    config.recipient_canonical_maps = maps("recipient_canonical_maps", "inline:{ old@example.test=new@example.test }");
-    config.virtual_alias_maps = maps("virtual_alias_maps", "inline:{ {new@example.test = a@box.test, b@box.test} }");
+    change(&config.recipient_canonical_maps, "recipient_canonical_maps", "inline:{ old@example.test=new@example.test }");
+    change(&config.virtual_alias_maps, "virtual_alias_maps", "inline:{ {new@example.test = a@box.test, b@box.test} }");
 
     add("old@example.test");
 
@@ -121,7 +127,7 @@ Test(recipients, are_mapped_by_canonical_tables_before_aliases)
 Test(recipients, lose_their_original_where_it_is_not_wanted)
 {
     config.keep_original = false;
-    config.virtual_alias_maps = maps("virtual_alias_maps", "inline:{ x@example.test=y@example.test }");
+    change(&config.virtual_alias_maps, "virtual_alias_maps", "inline:{ x@example.test=y@example.test }");
 
     add("x@example.test");
     add("y@example.test");
@@ -132,7 +138,7 @@ Test(recipients, lose_their_original_where_it_is_not_wanted)
 
 Test(recipients, that_came_before_with_the_same_original_are_dropped)
 {
-    config.virtual_alias_maps = maps("virtual_alias_maps", "inline:{ {all@example.test = a@box.test, b@box.test, a@box.test} }");
+    change(&config.virtual_alias_maps, "virtual_alias_maps", "inline:{ {all@example.test = a@box.test, b@box.test, a@box.test} }");
 
     add("all@example.test");
     add("all@example.test");
@@ -155,7 +161,7 @@ Test(recipients, are_all_kept_beyond_the_limit_of_the_duplicate_filter)
 
 Test(recipients, keep_their_extension_through_an_alias)
 {
-    config.virtual_alias_maps = maps("virtual_alias_maps", "inline:{ info@example.test=anna@box.test }");
+    change(&config.virtual_alias_maps, "virtual_alias_maps", "inline:{ info@example.test=anna@box.test }");
 
     add("info+sales@example.test");
 
@@ -164,7 +170,7 @@ Test(recipients, keep_their_extension_through_an_alias)
 
 Test(recipients, up_to_the_expansion_limit_are_taken)
 {
-    config.virtual_alias_maps = maps("virtual_alias_maps", "inline:{ {three@example.test = a@b.c, d@e.f, g@h.i} }");
+    change(&config.virtual_alias_maps, "virtual_alias_maps", "inline:{ {three@example.test = a@b.c, d@e.f, g@h.i} }");
 
     config.limits.addresses = 3;
     cr_expect_eq(add("three@example.test"), RECIPIENTS_OK);
@@ -175,7 +181,7 @@ Test(recipients, up_to_the_expansion_limit_are_taken)
 
 Test(recipients, of_a_table_that_does_not_work_are_told_to_come_later)
 {
-    config.virtual_alias_maps = maps("virtual_alias_maps", "fail:broken");
+    change(&config.virtual_alias_maps, "virtual_alias_maps", "fail:broken");
 
     cr_expect_eq(add("x@example.test"), RECIPIENTS_TEMP);
     cr_expect_gt(r.why.len, 0);
@@ -184,8 +190,8 @@ Test(recipients, of_a_table_that_does_not_work_are_told_to_come_later)
 Test(recipients, have_blind_copies_only_where_asked)
 {
     config.always_bcc = SPAN("archive@box.test");
-    config.sender_bcc_maps = maps("sender_bcc_maps", "inline:{ s@example.test=sent@box.test }");
-    config.recipient_bcc_maps = maps("recipient_bcc_maps", "inline:{ @box.test=copy@box.test }");
+    change(&config.sender_bcc_maps, "sender_bcc_maps", "inline:{ s@example.test=sent@box.test }");
+    change(&config.recipient_bcc_maps, "recipient_bcc_maps", "inline:{ @box.test=copy@box.test }");
     cr_assert_eq(recipients_set_sender(&r, SPAN("s@example.test")), RECIPIENTS_OK);
 
     add("a@box.test");
@@ -205,7 +211,7 @@ Test(recipients, of_nobody_have_no_copies)
 
 Test(recipients, sender_is_mapped_and_the_null_sender_is_not)
 {
-    config.sender_canonical_maps = maps("sender_canonical_maps", "inline:{ s@example.test=public@example.test }");
+    change(&config.sender_canonical_maps, "sender_canonical_maps", "inline:{ s@example.test=public@example.test }");
 
     cr_assert_eq(recipients_set_sender(&r, SPAN("s@example.test")), RECIPIENTS_OK);
     cr_expect(span_eq(r.sender, SPAN("public@example.test")));
@@ -219,7 +225,7 @@ Test(recipients, sender_is_mapped_and_the_null_sender_is_not)
 Test(recipients, header_addresses_follow_their_classes)
 {
     struct buf out = BUF_INIT;
-    config.canonical_maps = maps("canonical_maps", "inline:{ a@example.test=b@example.test }");
+    change(&config.canonical_maps, "canonical_maps", "inline:{ a@example.test=b@example.test }");
 
     cr_expect_eq(recipients_rewrite_header(SPAN("a@example.test"), REWRITE_LOCAL, true, &out, &r), 1);
     cr_expect_str_eq(buf_text(&out), "b@example.test");
