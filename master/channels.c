@@ -149,19 +149,16 @@ void channels_serve(struct crew *crew)
     }
 }
 
-/* A busy crew grows: the next caller finds a process of its own. */
-static void grow_shared(struct crew *crew, const struct child *callee)
+/* A shared crew grows until each caller has a process of its own, or there are as many as there may be. */
+static bool is_worth_another(const struct crew *crew, const struct child *callee, unsigned slot)
 {
-    if (crew->plan->program->calls == CALLS_SHARED && callee->open > 0 && count_starting(crew) == 0 && crew_may_start(crew))
-        crew_start(crew, crew_free_slot(crew));
+    return !slot && callee->open > 0 && crew->plan->program->calls == CALLS_SHARED && crew_may_start(crew);
 }
 
 static void want(struct crew *crew, struct child *asker, uint64_t id, unsigned slot)
 {
     struct child *callee = choose_child(crew, slot);
-    if (callee) {
-        if (!slot)
-            grow_shared(crew, callee);
+    if (callee && !is_worth_another(crew, callee, slot)) {
         connect_children(asker, id, callee, crew->name);
         return;
     }

@@ -154,6 +154,19 @@ class Channels(unittest.TestCase):
             self.assertGreater(int(second[3]), int(first[3]), "its incarnation")
             self.assertRegex(m.text(), r"warning: process \S+/cleanup pid \d+ killed by signal 6")
 
+    @unittest.skipIf(CORES < 2, "one processor has one process of each")
+    def test_gives_each_caller_a_shared_process_of_its_own_as_long_as_there_are_processors(self):
+        with Master() as m:
+            slots = {}
+            def session():
+                c = m.client()
+                slots[fields(c.greeting)["slot"]] = c.ask("call cleanup").split()[4]
+                c.close()
+                return len(slots) >= 2
+            wait_for(session, "sessions in two hosts")
+
+            self.assertEqual(len(set(slots.values())), 2, slots)
+
     def test_gives_a_worker_with_one_caller_to_one_caller(self):
         with Master() as m, m.client() as c:
             slots = c.ask("chain 5").split()[1:]
