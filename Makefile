@@ -129,7 +129,7 @@ check-arch:
 check-system: all $(HELPER_BIN)
 	@tests/run-system $(BUILD)
 
-check: all check-unit $(HELPER_BIN)
+check: all man check-unit $(HELPER_BIN)
 	@tests/run-fuzz replay $(BUILD)
 	@tests/run-system $(BUILD)
 
@@ -139,11 +139,13 @@ fuzz-quick:
 lint:
 	@tests/lint/run
 
-man:
+# Lists in the manual pages are printed by a program that knows the declarations.
+$(eval $(call program,pages,docs/pages.c,$(BUILD)/docs))
+man: $(BUILD)/docs/pages
 	@$(MAKE) --no-print-directory -C docs man BUILD=$(abspath $(BUILD))
 
 # --- installation --------------------------------------------------------------
-install: all
+install: all man
 	@packaging/install "$(BUILD)" "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)" "$(LOCALSTATEDIR)"
 
 clean:
