@@ -154,21 +154,22 @@ static const char *setting_of(struct instance *i, const char *name)
     return value;
 }
 
-/* The port offset that a master.cf of ours tells in its first line; -1: none, or it is not as we wrote it. */
-static int offset_of(struct instance *i, const char *path)
+/* The port offset that a master.cf of ours tells in its first line; -1: it tells none.
+ * untouched: set to whether the rest is as we wrote it, too */
+static int offset_of(struct instance *i, const char *path, bool *untouched)
 {
     struct buf text = BUF_LIMITED(CONFIG_MAX), ours = BUF_INIT, why = BUF_INIT;
     uint64_t offset = 0;
-    int result = -1;
+    int result = -1, wished = i->offset;
+    *untouched = false;
     if (settings_load_file(path, CONFIG_MAX, &text, &why)) {
         struct span line = span_slice(buf_span(&text), 0, span_find(buf_span(&text), '\n'));
         struct span number = span_skip(line, span_rfind(line, ' ') + 1);
         if (number.n > 1 && span_to_u64(span_slice(number, 0, number.n - 1), 65535 - PORT_POP3, &offset)) {
-            int wished = i->offset;
-            i->offset = (int)offset;
+            i->offset = result = (int)offset;
             fill_template(&ours, i, master_cf);
             i->offset = wished;
-            result = span_eq(buf_span(&ours), buf_span(&text)) ? (int)offset : -1;
+            *untouched = span_eq(buf_span(&ours), buf_span(&text));
         }
     }
     buf_fini(&text);
@@ -200,18 +201,20 @@ static bool choose_listen(struct instance *i, const struct wishes *w)
 static bool choose_ports(struct instance *i, const struct wishes *w)
 {
     const char *path = arena_printf(&i->arena, "%s/master.cf", i->etc);
+    bool untouched;
     i->offset = w->offset >= 0 ? w->offset : OFFSET_DEFAULT;
     if (access(path, F_OK) != 0)
         return true;
-    int old = offset_of(i, path);
-    if (old < 0 && w->offset >= 0)
-        return say("%s was edited: change the ports there, or move it away", path);
-    if (old < 0)
-        return say("%s was edited: say with --port-offset N which ports it has, or start it with merpati start -c %s",
-                   path, i->etc);
-    if (w->offset < 0)
+    int old = offset_of(i, path, &untouched);
+    if (w->offset < 0 && old >= 0)
         i->offset = old;
-    return i->offset == old || unlink(path) == 0 || say("%s: %s", path, strerror(errno));
+    if (i->offset == old)
+        return true;
+    if (w->offset < 0)
+        return say("%s does not tell in its first line which ports it has: say it with --port-offset N", path);
+    if (!untouched && old >= 0)
+        return say("%s was edited: change the ports there, its first line too, or move it away", path);
+    return !untouched || unlink(path) == 0 || say("%s: %s", path, strerror(errno));
 }
 
 /* --- accounts and tables ------------------------------------------------------------------ */

@@ -102,6 +102,20 @@ class Run(Case):
             Client(25 + s.offset).close()
             Client(110 + s.offset).close()
 
+    def test_runs_with_an_edited_master_cf_and_does_not_move_its_ports(self):
+        with self.server() as s:
+            s.stop()
+            master = s.instance / "etc" / "master.cf"
+            master.write_text(master.read_text() + "maildrop unix - n n - - pipe argv=/bin/true\n")
+            s.start()
+            s.stop()
+
+            done = self.checkout.run("run", "--dir", s.instance, "--port-offset", s.offset + 1)
+
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("was edited: change the ports there", done.stderr)
+            self.assertIn("maildrop", master.read_text())
+
     def test_names_a_wrong_parameter_and_ends(self):
         with self.server("-o", "smtpd_timeout=soon", start=False) as s:
             done = self.checkout.run("run", "--dir", s.instance, "--port-offset", s.offset, "-o", "smtpd_timeout=soon")
