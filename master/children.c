@@ -318,7 +318,7 @@ static void child_timer(struct timer *t, void *context)
                     START_MOST_S);
         child_kill(c);
     } else if (c->retired) {
-        child_stop(c, 0);
+        child_stop(c, 1000 * (int64_t)WORK_GRACE_S);
     } else if (is_idle_too_long(c, now, &due)) {
         child_stop(c, 0);
     } else if (c->plan->program->calls == CALLS_OWN) {

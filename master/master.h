@@ -96,6 +96,7 @@ enum {
     START_MOST_S = 60,        /* from start to ready */
     ALIVE_MOST_S = 30,        /* between two signs of life of hosts and brokers */
     RELOAD_GRACE_S = 300,     /* sessions and callers of an old generation */
+    WORK_GRACE_S = 30,        /* what a retired worker has in hand when its callers do not leave */
     STOP_GRACE_MS = 3000,     /* sessions, when the server stops */
     KILL_AFTER_MS = 2000,     /* behind any grace */
     REQUESTS_MAX = 1000,      /* waiting for one service */

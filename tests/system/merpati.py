@@ -174,6 +174,17 @@ class Master(Process):
             "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nlocal unix - n n - - local\n"
             f"{master}\n")
 
+    USERS = ("smtpd", "cleanup", "pickup", "qmgr", "rewrite", "local", "bounce", "login", "auth", "proxymap", "anvil")
+
+    def start_as_root(self, libexec=None):
+        """With the users of the server in an /etc/passwd that nobody else sees: merpati-<USERS[i]> is 7000 + i."""
+        passwd = self.dir / "passwd"
+        passwd.write_text(open("/etc/passwd").read() + "".join(
+            f"merpati-{name}:x:{7000 + i}:{7000 + i}::/nonexistent:/usr/sbin/nologin\n"
+            for i, name in enumerate(self.USERS)))
+        self.spawn("unshare", "-m", "sh", "-c", f"mount --bind {passwd} /etc/passwd && "
+                   f"exec {MASTER} -d -c {self.etc} -x {libexec or self.libexec}")
+
     def start(self):
         # Started by root all processes would need users of the system; the tests of that are elsewhere.
         kw = {}

@@ -398,14 +398,8 @@ class Files(unittest.TestCase):
 class AsRoot(unittest.TestCase):
     """With the users of the server in an /etc/passwd of its own."""
 
-    USERS = ("smtpd", "cleanup", "pickup", "qmgr", "rewrite", "local", "bounce", "login", "auth", "proxymap", "anvil")
-
     def start(self, m):
-        passwd = m.dir / "passwd"
-        passwd.write_text(open("/etc/passwd").read() + "".join(
-            f"merpati-{name}:x:{7000 + i}:{7000 + i}::/nonexistent:/usr/sbin/nologin\n"
-            for i, name in enumerate(self.USERS)))
-        m.spawn("unshare", "-m", "sh", "-c", f"mount --bind {passwd} /etc/passwd && exec {MASTER} -d -c {m.etc} -x {m.libexec}")
+        m.start_as_root()
 
     def status_of(self, pid):
         return dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
@@ -418,7 +412,7 @@ class AsRoot(unittest.TestCase):
                 for p in m.processes():
                     s = self.status_of(p["pid"])
                     with self.subTest(p["program"]):
-                        uid = str(7000 + self.USERS.index(p["program"]))
+                        uid = str(7000 + Master.USERS.index(p["program"]))
                         self.assertEqual(s["Uid"].split(), [uid] * 4)
                         self.assertEqual(s["Gid"].split(), [uid] * 4)
                         self.assertEqual(s["Groups"].strip(), "")
@@ -446,7 +440,7 @@ class AsRoot(unittest.TestCase):
             self.start(m)
             with m.client() as c:
                 c.ask("call cleanup")
-            uid = {name: 7000 + i for i, name in enumerate(self.USERS)}
+            uid = {name: 7000 + i for i, name in enumerate(Master.USERS)}
             for path, owner, group, mode in (("pid", 0, 0, 0o755), ("intake", 0, 0, 0o755),
                                              ("intake/0", uid["cleanup"], uid["qmgr"], 0o2770),
                                              ("queue", uid["cleanup"], uid["qmgr"], 0o2770),
