@@ -113,7 +113,7 @@ static struct span compute_mydomain(struct param_scope *scope)
 /* One address of the fact: IPv4 or IPv6, with the prefix of its network. */
 struct own_address {
     int family;
-    unsigned prefix;       /* bits */
+    unsigned prefix; /* bits */
     unsigned char octets[16];
 };
 
@@ -129,7 +129,8 @@ static bool own_address_parse(struct span text, struct own_address *own)
         own->family = AF_INET6;
         address = span_slice(address, 1, address.n - 1);
     }
-    if (address.n >= sizeof host || !span_to_u64(span_skip(text, slash + 1), own->family == AF_INET ? 32 : 128, &prefix))
+    if (address.n >= sizeof host ||
+        !span_to_u64(span_skip(text, slash + 1), own->family == AF_INET ? 32 : 128, &prefix))
         return false;
     memcpy(host, address.p, address.n);
     host[address.n] = '\0';

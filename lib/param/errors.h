@@ -15,17 +15,18 @@ enum param_severity {
 
 struct param_error {
     enum param_severity severity;
-    struct span text; /* one line without its end: "main.cf:12: smtpd_timeout: ..."; terminated, owned by the list */
+    struct span
+        text; /* one line without its end: "main.cf:12: smtpd_timeout: ..."; terminated, owned by the list */
 };
 
 enum { PARAM_ERRORS_MAX = 200 }; /* further ones are counted, not kept */
 
 struct param_errors {
-    struct arena arena;                         /* owns the texts */
-    struct param_error *at[PARAM_ERRORS_MAX];   /* in the order they were found */
-    size_t count;                               /* kept */
-    size_t dropped;                             /* found beyond PARAM_ERRORS_MAX */
-    size_t fatal;                               /* how many of all were PARAM_ERROR */
+    struct arena arena;                       /* owns the texts */
+    struct param_error *at[PARAM_ERRORS_MAX]; /* in the order they were found */
+    size_t count;                             /* kept */
+    size_t dropped;                           /* found beyond PARAM_ERRORS_MAX */
+    size_t fatal;                             /* how many of all were PARAM_ERROR */
 };
 
 #define PARAM_ERRORS_INIT ((struct param_errors){0})

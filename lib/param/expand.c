@@ -77,7 +77,7 @@ static const struct {
     struct span sign;
     enum comparison means;
 } COMPARISONS[] = {
-    {SPAN_INIT("=="), EQUAL},        {SPAN_INIT("!="), NOT_EQUAL}, {SPAN_INIT("<="), LESS_EQUAL},
+    {SPAN_INIT("=="), EQUAL},         {SPAN_INIT("!="), NOT_EQUAL}, {SPAN_INIT("<="), LESS_EQUAL},
     {SPAN_INIT(">="), GREATER_EQUAL}, {SPAN_INIT("<"), LESS},       {SPAN_INIT(">"), GREATER},
 };
 
@@ -155,8 +155,8 @@ static int compare_values(struct span left, struct span right)
 
 /* What stands behind '?' or ':'; text is empty or starts with one of them. */
 struct branches {
-    bool either;          /* there was a '?' or ':' */
-    struct span yes, no;  /* to be expanded */
+    bool either;         /* there was a '?' or ':' */
+    struct span yes, no; /* to be expanded */
 };
 
 /* A branch in braces, or all that is left. */

@@ -20,9 +20,9 @@
 #include "lib/base/buf.h"
 
 enum {
-    EXPAND_DEPTH_MAX = 100,            /* values inside values, and braces inside braces */
-    EXPAND_LOOKUPS_MAX = 50000,        /* names looked up for one text */
-    EXPAND_RESULT_MAX = 1024 * 1024,   /* octets of the result */
+    EXPAND_DEPTH_MAX = 100,          /* values inside values, and braces inside braces */
+    EXPAND_LOOKUPS_MAX = 50000,      /* names looked up for one text */
+    EXPAND_RESULT_MAX = 1024 * 1024, /* octets of the result */
 };
 
 struct expand_source {

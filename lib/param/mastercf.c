@@ -56,8 +56,8 @@ struct parse {
 static bool field_fail(const struct parse *p, enum service_field field, const char *remedy)
 {
     param_error_add(p->errors, PARAM_ERROR, p->service->place, "service %.*s: field %d (%.*s): \"%.*s\": %s",
-                    SPAN_ARG(p->service->fields[SERVICE_FIELD_NAME]), (int)field + 1, SPAN_ARG(FIELD_NAMES[field]),
-                    SPAN_ARG(p->service->fields[field]), remedy);
+                    SPAN_ARG(p->service->fields[SERVICE_FIELD_NAME]), (int)field + 1,
+                    SPAN_ARG(FIELD_NAMES[field]), SPAN_ARG(p->service->fields[field]), remedy);
     return false;
 }
 
@@ -85,7 +85,8 @@ static bool field_wakeup(const struct parse *p)
         text.n--;
     }
     if (!span_eq(text, SPAN("-")) && !span_to_u64(text, INT32_MAX, &seconds))
-        return field_fail(p, SERVICE_FIELD_WAKEUP, "write a number of seconds, perhaps with ? behind it, or -");
+        return field_fail(p, SERVICE_FIELD_WAKEUP,
+                          "write a number of seconds, perhaps with ? behind it, or -");
     s->wakeup = (int64_t)seconds;
     return true;
 }
@@ -123,7 +124,8 @@ static bool field_command(const struct parse *p)
     s->command = s->fields[SERVICE_FIELD_COMMAND];
     if (span_find(s->command, '/') == s->command.n && s->command.p[0] != '.' && s->command.p[0] != '-')
         return true;
-    return field_fail(p, SERVICE_FIELD_COMMAND, "write the name of a program of daemon_directory, without a path");
+    return field_fail(p, SERVICE_FIELD_COMMAND,
+                      "write the name of a program of daemon_directory, without a path");
 }
 
 static bool parse_fields(const struct parse *p)
@@ -248,10 +250,11 @@ bool mastercf_parse_line(struct arena *a, struct span line, struct param_place p
     for (size_t i = 0; i < SERVICE_FIELD_COUNT; i++) {
         struct span word;
         if (next_word(&line, &word) <= 0) {
-            param_error_add(errors, PARAM_ERROR, place,
-                            "this service has %zu of the 8 fields: name, type, private, unprivileged, chroot, "
-                            "wakeup, process limit and command (continuation lines start with whitespace)",
-                            i);
+            param_error_add(
+                errors, PARAM_ERROR, place,
+                "this service has %zu of the 8 fields: name, type, private, unprivileged, chroot, "
+                "wakeup, process limit and command (continuation lines start with whitespace)",
+                i);
             return false;
         }
         service->fields[i] = arena_dup(a, word);
@@ -284,12 +287,14 @@ static bool mastercf_add(struct mastercf *cf, const struct service *service, str
     if (earlier) {
         param_error_add(errors, PARAM_WARNING, service->place,
                         "service %.*s %.*s: replaces the one of line %u: remove one of the two",
-                        SPAN_ARG(service->name), SPAN_ARG(service_type_name(service->type)), earlier->place.line);
+                        SPAN_ARG(service->name), SPAN_ARG(service_type_name(service->type)),
+                        earlier->place.line);
         *earlier = *service;
         return true;
     }
     if (cf->count == MASTERCF_SERVICES_MAX) {
-        param_error_add(errors, PARAM_ERROR, service->place, "there are more than %d services", MASTERCF_SERVICES_MAX);
+        param_error_add(errors, PARAM_ERROR, service->place, "there are more than %d services",
+                        MASTERCF_SERVICES_MAX);
         return false;
     }
     cf->at[cf->count++] = *service;
@@ -333,7 +338,8 @@ bool service_apply_options(const struct service *service, struct settings *s, st
     bool good = true;
     settings_set_fact(s, "service_name", service->name);
     for (size_t i = 0; i < service->option_count; i++)
-        if (!settings_set(s, service->options[i].name, service->options[i].value, SETTING_OPTION, service->place)) {
+        if (!settings_set(s, service->options[i].name, service->options[i].value, SETTING_OPTION,
+                          service->place)) {
             param_error_add(errors, PARAM_ERROR, service->place, "-o %.*s: the value is too long",
                             SPAN_ARG(span_slice(service->options[i].name, 0, 100)));
             good = false;
@@ -370,10 +376,11 @@ static bool parse_port(struct span text, uint16_t *port, struct buf *why)
         *port = (uint16_t)number;
         return true;
     }
-    buf_printf(why,
-               "\"%.*s\" is no port: write a number from 1 to 65535, or smtp, submission, smtps, submissions, "
-               "lmtp, pop3, pop3s, imap or imaps",
-               SPAN_ARG(text));
+    buf_printf(
+        why,
+        "\"%.*s\" is no port: write a number from 1 to 65535, or smtp, submission, smtps, submissions, "
+        "lmtp, pop3, pop3s, imap or imaps",
+        SPAN_ARG(text));
     return false;
 }
 

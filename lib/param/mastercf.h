@@ -41,24 +41,24 @@ struct service_option {
 };
 
 struct service {
-    struct span name;           /* first field: "smtp", "[::1]:10025", "cleanup", ... */
+    struct span name; /* first field: "smtp", "[::1]:10025", "cleanup", ... */
     enum service_type type;
-    bool is_private;            /* default yes; inet: always no */
-    bool unprivileged;          /* default yes: runs as mail_owner */
-    bool chroot;                /* whether the column says y */
-    bool chroot_default;        /* it says -: no, but yes where compatibility_level is below 1 */
-    int64_t wakeup;             /* seconds; 0: never */
-    bool wakeup_if_used;        /* "1000?": only after the service was used once */
-    uint64_t maxproc;           /* 0: no limit; maxproc_default says that none was given */
-    bool maxproc_default;       /* take default_process_limit */
-    struct span command;        /* "smtpd": a name without '/' */
-    struct span *args;          /* all behind the command, as the program gets them: the text of a group is
-                                   trimmed, and without its braces */
+    bool is_private;      /* default yes; inet: always no */
+    bool unprivileged;    /* default yes: runs as mail_owner */
+    bool chroot;          /* whether the column says y */
+    bool chroot_default;  /* it says -: no, but yes where compatibility_level is below 1 */
+    int64_t wakeup;       /* seconds; 0: never */
+    bool wakeup_if_used;  /* "1000?": only after the service was used once */
+    uint64_t maxproc;     /* 0: no limit; maxproc_default says that none was given */
+    bool maxproc_default; /* take default_process_limit */
+    struct span command;  /* "smtpd": a name without '/' */
+    struct span *args;    /* all behind the command, as the program gets them: the text of a group is
+                             trimmed, and without its braces */
     size_t arg_count;
     struct service_option *options; /* those of args that are -o, in order */
     size_t option_count;
     struct span fields[SERVICE_FIELD_COUNT]; /* as written */
-    struct param_place place;   /* its line */
+    struct param_place place;                /* its line */
 };
 
 struct mastercf {
@@ -96,7 +96,7 @@ bool service_apply_options(const struct service *service, struct settings *s, st
 
 /* Where an inet service listens: its name is [host:]port. */
 struct listen_spec {
-    struct span host;   /* an address without brackets, or a name; empty: all of inet_interfaces */
+    struct span host; /* an address without brackets, or a name; empty: all of inet_interfaces */
     uint16_t port;
 };
 

@@ -7,8 +7,8 @@ _Static_assert(sizeof(enum param_bare_newline) == sizeof(unsigned), "an enum mem
 /* A value on its way into a member. */
 struct conversion {
     const struct param_spec *spec;
-    struct arena *arena;  /* for texts and lists */
-    struct span text;     /* expanded (but RAW), trimmed */
+    struct arena *arena; /* for texts and lists */
+    struct span text;    /* expanded (but RAW), trimmed */
     void *member;
     struct buf *why;
 };
@@ -125,10 +125,12 @@ static bool convert_flags(const struct conversion *c)
 }
 
 static bool (*const CONVERT[])(const struct conversion *c) = {
-    [PARAM_KIND_STR] = convert_text,    [PARAM_KIND_RAW] = convert_text,     [PARAM_KIND_BOOL] = convert_bool,
-    [PARAM_KIND_INT] = convert_int,     [PARAM_KIND_COUNT] = convert_count,  [PARAM_KIND_BYTES] = convert_count,
-    [PARAM_KIND_CODE] = convert_code,   [PARAM_KIND_TIME] = convert_time,    [PARAM_KIND_LIST] = convert_list,
-    [PARAM_KIND_TABLES] = convert_tables, [PARAM_KIND_ENUM] = convert_enum,  [PARAM_KIND_FLAGS] = convert_flags,
+    [PARAM_KIND_STR] = convert_text,    [PARAM_KIND_RAW] = convert_text,
+    [PARAM_KIND_BOOL] = convert_bool,   [PARAM_KIND_INT] = convert_int,
+    [PARAM_KIND_COUNT] = convert_count, [PARAM_KIND_BYTES] = convert_count,
+    [PARAM_KIND_CODE] = convert_code,   [PARAM_KIND_TIME] = convert_time,
+    [PARAM_KIND_LIST] = convert_list,   [PARAM_KIND_TABLES] = convert_tables,
+    [PARAM_KIND_ENUM] = convert_enum,   [PARAM_KIND_FLAGS] = convert_flags,
 };
 
 /* Large enough for every member, for values that are only checked. */
@@ -162,7 +164,8 @@ struct loading {
     struct param_errors *errors;
 };
 
-static void loading_report(struct loading *l, const struct param_spec *spec, struct span name, struct span why)
+static void loading_report(struct loading *l, const struct param_spec *spec, struct span name,
+                           struct span why)
 {
     const struct setting *set = settings_get(l->scope.settings, name);
     bool harmless = spec->support == PARAM_NOOP || spec->support == PARAM_LATER;
@@ -172,8 +175,8 @@ static void loading_report(struct loading *l, const struct param_spec *spec, str
 }
 
 /* Loads one member. initial: the raw default. result: false: said in errors */
-static bool loading_one(struct loading *l, const struct param_spec *spec, struct span name, struct span initial,
-                        void *member)
+static bool loading_one(struct loading *l, const struct param_spec *spec, struct span name,
+                        struct span initial, void *member)
 {
     const struct setting *set = settings_get(l->scope.settings, name);
     struct buf why = BUF_INIT;
@@ -208,12 +211,12 @@ static bool param_load(struct arena *a, const struct settings *s, enum param_own
     return good;
 }
 
-#define OWNER(owner)                                                                               \
-    bool params_##owner##_load(struct arena *a, const struct settings *s, struct params_##owner *p, \
-                               struct param_errors *errors)                                        \
-    {                                                                                              \
-        *p = (struct params_##owner){0};                                                           \
-        return param_load(a, s, PARAM_OWNER_##owner, p, errors);                                   \
+#define OWNER(owner)                                                                                         \
+    bool params_##owner##_load(struct arena *a, const struct settings *s, struct params_##owner *p,          \
+                               struct param_errors *errors)                                                  \
+    {                                                                                                        \
+        *p = (struct params_##owner){0};                                                                     \
+        return param_load(a, s, PARAM_OWNER_##owner, p, errors);                                             \
     }
 #include "conf/params/owners.def"
 #undef OWNER
@@ -227,7 +230,8 @@ static const struct param_spec *lmtp_twin(const struct param_spec *spec)
         {SPAN_INIT("smtp_helo_name"), SPAN_INIT("lmtp_lhlo_name")},
         {SPAN_INIT("smtp_helo_timeout"), SPAN_INIT("lmtp_lhlo_timeout")},
         {SPAN_INIT("smtp_discard_ehlo_keywords"), SPAN_INIT("lmtp_discard_lhlo_keywords")},
-        {SPAN_INIT("smtp_discard_ehlo_keyword_address_maps"), SPAN_INIT("lmtp_discard_lhlo_keyword_address_maps")},
+        {SPAN_INIT("smtp_discard_ehlo_keyword_address_maps"),
+         SPAN_INIT("lmtp_discard_lhlo_keyword_address_maps")},
     };
     if (!span_starts(spec->name, SPAN("smtp_")))
         return spec;
@@ -270,7 +274,8 @@ bool params_transport_load(struct arena *a, const struct settings *s, struct spa
     *p = (struct params_transport){0};
     for (size_t i = 0; i < param_transport_spec_count(); i++) {
         const struct param_spec *spec = param_transport_spec_at(i);
-        struct span name = span_text(arena_printf(&scratch, "%.*s_%.*s", SPAN_ARG(transport), SPAN_ARG(spec->name)));
+        struct span name =
+            span_text(arena_printf(&scratch, "%.*s_%.*s", SPAN_ARG(transport), SPAN_ARG(spec->name)));
         /* A row of its own (local_destination_recipient_limit) has another default. */
         struct span initial = span_text(spec->initial);
         param_raw_default(&l.scope, name, &initial);
@@ -330,9 +335,11 @@ bool param_check_all(const struct settings *s, struct param_errors *errors)
         struct span initial = SPAN_NONE;
         param_raw_default(&l.scope, spec->name, &initial);
         good = loading_one(&l, spec, spec->name, initial, &member) && good;
-        if (set && set->origin != SETTING_FACT && spec->support == PARAM_LATER && !span_eq(set->value, initial))
+        if (set && set->origin != SETTING_FACT && spec->support == PARAM_LATER &&
+            !span_eq(set->value, initial))
             param_error_add(errors, PARAM_WARNING, setting_place(set),
-                            "%.*s: this is known but not supported yet, and has no effect", SPAN_ARG(spec->name));
+                            "%.*s: this is known but not supported yet, and has no effect",
+                            SPAN_ARG(spec->name));
     }
     arena_fini(&scratch);
     return good;

@@ -43,8 +43,7 @@
 /* --- words -------------------------------------------------------------------- */
 
 #define PARAM_ENUMERATOR(set, id, word) PARAM_##set##_##id,
-#define PARAM_DECLARE_SET(set)                                                                     \
-    enum param_##set { PARAM_SET_##set(PARAM_ENUMERATOR) PARAM_##set##_COUNT };
+#define PARAM_DECLARE_SET(set) enum param_##set{PARAM_SET_##set(PARAM_ENUMERATOR) PARAM_##set##_COUNT};
 PARAM_SETS(PARAM_DECLARE_SET)
 
 enum param_owner {
@@ -83,12 +82,12 @@ struct param_spec {
     enum param_kind kind;
     enum param_support support;
     enum param_owner owner;
-    const char *initial;         /* the default; NULL: computed */
-    int64_t min, max;            /* of the number, the seconds, or the octets of text */
-    const struct span *words;    /* of ENUM and FLAGS; NULL for the others */
+    const char *initial;      /* the default; NULL: computed */
+    int64_t min, max;         /* of the number, the seconds, or the octets of text */
+    const struct span *words; /* of ENUM and FLAGS; NULL for the others */
     size_t word_count;
     const char *since, *doc;
-    size_t offset;               /* in struct params_<owner> */
+    size_t offset; /* in struct params_<owner> */
 };
 
 /* result: how many rows there are, of all owners */
@@ -190,8 +189,8 @@ struct params_merpati {
  * result: false where a value is wrong, as errors then says by file, line, parameter
  *         and remedy; the member has its default then, or zeros if even that fails.
  *         What is wrong with a NOOP or LATER parameter is a warning only. */
-#define OWNER(owner)                                                                               \
-    bool params_##owner##_load(struct arena *a, const struct settings *s, struct params_##owner *p, \
+#define OWNER(owner)                                                                                         \
+    bool params_##owner##_load(struct arena *a, const struct settings *s, struct params_##owner *p,          \
                                struct param_errors *errors);
 #include "conf/params/owners.def"
 #undef OWNER

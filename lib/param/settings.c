@@ -87,7 +87,8 @@ static bool settings_take(struct settings *s, struct span text, enum setting_ori
     struct span name, value;
     const char *wrong = settings_split(text, &name, &value);
     if (wrong) {
-        param_error_add(errors, PARAM_ERROR, place, "\"%.*s\": %s", SPAN_ARG(span_slice(text, 0, 100)), wrong);
+        param_error_add(errors, PARAM_ERROR, place, "\"%.*s\": %s", SPAN_ARG(span_slice(text, 0, 100)),
+                        wrong);
         return false;
     }
     const struct setting *earlier = settings_get(s, name);

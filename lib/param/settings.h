@@ -39,9 +39,9 @@ struct settings {
 };
 
 enum {
-    SETTINGS_MAX = 10000,              /* settings in one configuration */
-    SETTING_NAME_MAX = 200,            /* octets of a name */
-    SETTING_VALUE_MAX = 1024 * 1024,   /* octets of a value */
+    SETTINGS_MAX = 10000,            /* settings in one configuration */
+    SETTING_NAME_MAX = 200,          /* octets of a name */
+    SETTING_VALUE_MAX = 1024 * 1024, /* octets of a value */
 };
 
 #define SETTINGS_INIT ((struct settings){0})

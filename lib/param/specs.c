@@ -32,16 +32,16 @@ PARAM_SETS(DEFINE_WORDS)
 #define KIND_FLAGS(set) KIND(FLAGS), KIND_WORDS(set)
 
 #define ROW(owner_, name_, ...) NAMED_ROW(owner_, name_, #name_, __VA_ARGS__)
-#define NAMED_ROW(owner_, member_, name_, type_, initial_, min_, max_, support_, since_, doc_)                    \
-    {.name = SPAN_INIT(name_),                                                                     \
-     KIND_##type_,                                                                                 \
-     .support = PARAM_##support_,                                                                  \
-     .owner = PARAM_OWNER_##owner_,                                                                \
-     .initial = (initial_),                                                                        \
-     .min = (min_),                                                                                \
-     .max = (max_),                                                                                \
-     .since = (since_),                                                                            \
-     .doc = (doc_),                                                                                \
+#define NAMED_ROW(owner_, member_, name_, type_, initial_, min_, max_, support_, since_, doc_)               \
+    {.name = SPAN_INIT(name_),                                                                               \
+     KIND_##type_,                                                                                           \
+     .support = PARAM_##support_,                                                                            \
+     .owner = PARAM_OWNER_##owner_,                                                                          \
+     .initial = (initial_),                                                                                  \
+     .min = (min_),                                                                                          \
+     .max = (max_),                                                                                          \
+     .since = (since_),                                                                                      \
+     .doc = (doc_),                                                                                          \
      .offset = offsetof(struct params_##owner_, member_)},
 
 static const struct param_spec SPECS[] = {
@@ -119,15 +119,15 @@ static const struct param_spec SPECS[] = {
 };
 
 static const struct param_spec TRANSPORT_SPECS[] = {
-#define TRANSPORT_PARAM(name_, type_, initial_, min_, max_, doc_)                                  \
-    {.name = SPAN_INIT(#name_),                                                                    \
-     KIND_##type_,                                                                                 \
-     .owner = PARAM_OWNER_qmgr,                                                                    \
-     .initial = (initial_),                                                                        \
-     .min = (min_),                                                                                \
-     .max = (max_),                                                                                \
-     .since = "",                                                                                  \
-     .doc = (doc_),                                                                                \
+#define TRANSPORT_PARAM(name_, type_, initial_, min_, max_, doc_)                                            \
+    {.name = SPAN_INIT(#name_),                                                                              \
+     KIND_##type_,                                                                                           \
+     .owner = PARAM_OWNER_qmgr,                                                                              \
+     .initial = (initial_),                                                                                  \
+     .min = (min_),                                                                                          \
+     .max = (max_),                                                                                          \
+     .since = "",                                                                                            \
+     .doc = (doc_),                                                                                          \
      .offset = offsetof(struct params_transport, name_)},
 #include "conf/params/transport.def"
 #undef TRANSPORT_PARAM
@@ -140,10 +140,10 @@ static const char *const OWNER_NAMES[] = {
 };
 
 static const char *const KIND_NAMES[] = {
-    [PARAM_KIND_STR] = "text",       [PARAM_KIND_RAW] = "raw text", [PARAM_KIND_BOOL] = "yes or no",
-    [PARAM_KIND_INT] = "number",     [PARAM_KIND_COUNT] = "number", [PARAM_KIND_BYTES] = "octets",
-    [PARAM_KIND_CODE] = "reply code", [PARAM_KIND_TIME] = "time",   [PARAM_KIND_LIST] = "list",
-    [PARAM_KIND_TABLES] = "tables",  [PARAM_KIND_ENUM] = "word",    [PARAM_KIND_FLAGS] = "words",
+    [PARAM_KIND_STR] = "text",        [PARAM_KIND_RAW] = "raw text", [PARAM_KIND_BOOL] = "yes or no",
+    [PARAM_KIND_INT] = "number",      [PARAM_KIND_COUNT] = "number", [PARAM_KIND_BYTES] = "octets",
+    [PARAM_KIND_CODE] = "reply code", [PARAM_KIND_TIME] = "time",    [PARAM_KIND_LIST] = "list",
+    [PARAM_KIND_TABLES] = "tables",   [PARAM_KIND_ENUM] = "word",    [PARAM_KIND_FLAGS] = "words",
 };
 
 size_t param_spec_count(void)

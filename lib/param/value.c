@@ -22,9 +22,11 @@ bool value_bool(struct span text, bool *value, struct buf *why)
 static bool value_in_range(int64_t number, int64_t min, int64_t max, const char *unit, struct buf *why)
 {
     if (number < min)
-        buf_printf(why, "%lld%s is too small: use at least %lld%s", (long long)number, unit, (long long)min, unit);
+        buf_printf(why, "%lld%s is too small: use at least %lld%s", (long long)number, unit, (long long)min,
+                   unit);
     else if (number > max)
-        buf_printf(why, "%lld%s is too large: use at most %lld%s", (long long)number, unit, (long long)max, unit);
+        buf_printf(why, "%lld%s is too large: use at most %lld%s", (long long)number, unit, (long long)max,
+                   unit);
     else
         return true;
     return false;

@@ -10,9 +10,9 @@
 
 /* A list: the text it was written as, and its items. */
 struct param_list {
-    struct span text;  /* terminated */
-    struct span *at;   /* the items, each terminated */
-    size_t n;          /* how many */
+    struct span text; /* terminated */
+    struct span *at;  /* the items, each terminated */
+    size_t n;         /* how many */
 };
 
 /* yes or no, in either case. result: false: why says so */

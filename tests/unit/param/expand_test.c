@@ -7,9 +7,20 @@ static bool find(void *context, struct span name, struct span *value)
     static const struct {
         const char *name, *value;
     } table[] = {
-        {"a", "1"},         {"b", "$a"},          {"empty", ""},      {"ref_empty", "$empty"}, {"self", "x$self"},
-        {"level", "3.6"},   {"two", "2 words"},   {"deep", "${b}$b"}, {"ping", "$pong"},       {"pong", "$ping"},
-        {"money", "$$5"},   {"bad", "${"},        {"laugh0", ""},     {"laugh1", "$laugh0$laugh0$laugh0$laugh0$laugh0$laugh0$laugh0$laugh0"},
+        {"a", "1"},
+        {"b", "$a"},
+        {"empty", ""},
+        {"ref_empty", "$empty"},
+        {"self", "x$self"},
+        {"level", "3.6"},
+        {"two", "2 words"},
+        {"deep", "${b}$b"},
+        {"ping", "$pong"},
+        {"pong", "$ping"},
+        {"money", "$$5"},
+        {"bad", "${"},
+        {"laugh0", ""},
+        {"laugh1", "$laugh0$laugh0$laugh0$laugh0$laugh0$laugh0$laugh0$laugh0"},
         {"laugh2", "$laugh1$laugh1$laugh1$laugh1$laugh1$laugh1$laugh1$laugh1"},
         {"laugh3", "$laugh2$laugh2$laugh2$laugh2$laugh2$laugh2$laugh2$laugh2"},
         {"laugh4", "$laugh3$laugh3$laugh3$laugh3$laugh3$laugh3$laugh3$laugh3"},
@@ -76,7 +87,8 @@ Test(expand, follows_the_syntax_table)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out = BUF_INIT, why = BUF_INIT;
-        cr_expect(expand_text(&out, span_text(rows[i].in), &SOURCE, &why), "%s: %s", rows[i].says, buf_text(&why));
+        cr_expect(expand_text(&out, span_text(rows[i].in), &SOURCE, &why), "%s: %s", rows[i].says,
+                  buf_text(&why));
         cr_expect_str_eq(buf_text(&out), rows[i].want, "%s", rows[i].says);
         buf_fini(&out);
         buf_fini(&why);
@@ -89,7 +101,8 @@ Test(expand, says_what_is_wrong)
         const char *says, *in, *want;
     } rows[] = {
         {"a lone dollar sign", "x$", "a '$' without a name (write $$ for a dollar sign) at \"\""},
-        {"a dollar sign before a space", "5 $ only", "a '$' without a name (write $$ for a dollar sign) at \" only\""},
+        {"a dollar sign before a space", "5 $ only",
+         "a '$' without a name (write $$ for a dollar sign) at \" only\""},
         {"an open brace", "${a", "a closing bracket is missing at \"{a\""},
         {"an open parenthesis", "$(a}", "a closing bracket is missing at \"(a}\""},
         {"no name in braces", "${}", "an empty name at \"\""},
@@ -101,7 +114,8 @@ Test(expand, says_what_is_wrong)
         {"no level", "${{x} <level {1} ? {a}}", "no compatibility level (it looks like 3.6) at \"x\""},
         {"a level of four parts", "${{1} <level {1.2.3.4} ? {a}}",
          "no compatibility level (it looks like 3.6) at \"1.2.3.4\""},
-        {"a level that ends with a dot", "${{1} <level {1.} ? {a}}", "no compatibility level (it looks like 3.6) at \"1.\""},
+        {"a level that ends with a dot", "${{1} <level {1.} ? {a}}",
+         "no compatibility level (it looks like 3.6) at \"1.\""},
         {"a value that refers to itself", "$self",
          "values are nested too deeply (does one refer to itself?) at \"x$self\""},
         {"two values that refer to each other", "$ping",

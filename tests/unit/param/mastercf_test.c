@@ -80,24 +80,34 @@ Test(mastercf, names_the_line_the_field_and_the_remedy)
         {"too few fields", "smtp inet n - y - -\n", "master.cf:1: this service has 7 of the 8 fields"},
         {"no such type", "smtp tcp n - y - - smtpd\n",
          "master.cf:1: service smtp: field 2 (type): \"tcp\": write inet, unix, fifo, pass or unix-dgram"},
-        {"private", "a unix x - y - - b\n", "master.cf:1: service a: field 3 (private): \"x\": write y, n or -"},
+        {"private", "a unix x - y - - b\n",
+         "master.cf:1: service a: field 3 (private): \"x\": write y, n or -"},
         {"private on the network", "smtp inet y - y - - smtpd\n",
-         "master.cf:1: service smtp: field 3 (private): \"y\": a service on the network cannot be private: write n"},
-        {"unprivileged", "a unix - yes y - - b\n", "master.cf:1: service a: field 4 (unprivileged): \"yes\": write y, n or -"},
-        {"chroot", "a unix - - ? - - b\n", "master.cf:1: service a: field 5 (chroot): \"?\": write y, n or -"},
-        {"wakeup", "a unix - - n soon - b\n", "master.cf:1: service a: field 6 (wakeup): \"soon\": write a number"},
-        {"process limit", "a unix - - n - 5? b\n", "master.cf:1: service a: field 7 (process_limit): \"5?\": write a number"},
+         "master.cf:1: service smtp: field 3 (private): \"y\": a service on the network cannot be private: "
+         "write n"},
+        {"unprivileged", "a unix - yes y - - b\n",
+         "master.cf:1: service a: field 4 (unprivileged): \"yes\": write y, n or -"},
+        {"chroot", "a unix - - ? - - b\n",
+         "master.cf:1: service a: field 5 (chroot): \"?\": write y, n or -"},
+        {"wakeup", "a unix - - n soon - b\n",
+         "master.cf:1: service a: field 6 (wakeup): \"soon\": write a number"},
+        {"process limit", "a unix - - n - 5? b\n",
+         "master.cf:1: service a: field 7 (process_limit): \"5?\": write a number"},
         {"a path as command", "a unix - - n - - /bin/b\n",
          "master.cf:1: service a: field 8 (command): \"/bin/b\": write the name of a program"},
         {"a port that is none", "x:70000 inet n - n - - smtpd\n",
          "master.cf:1: service x:70000: field 1 (service): \"x:70000\": \"70000\" is no port"},
         {"an address without brackets", "::1:25 inet n - n - - smtpd\n",
-         "master.cf:1: service ::1:25: field 1 (service): \"::1:25\": write an IPv6 address in brackets: [::1]:25"},
-        {"a name outside the queue", "../x unix n - n - - b\n", "master.cf:1: service ../x: field 1 (service): \"../x\": "},
+         "master.cf:1: service ::1:25: field 1 (service): \"::1:25\": write an IPv6 address in brackets: "
+         "[::1]:25"},
+        {"a name outside the queue", "../x unix n - n - - b\n",
+         "master.cf:1: service ../x: field 1 (service): \"../x\": "},
         {"an option without value", "a unix - - n - - b -o x\n",
          "master.cf:1: service a: argument \"x\": there is no '=': write it as \"name = value\""},
-        {"an option with nothing behind it", "a unix - - n - - b -o\n", "master.cf:1: service a: argument \"-o\": name=value is missing"},
-        {"an open group", "a unix - - n - - b {x y\n", "master.cf:1: service a: argument \"{x y\": a closing '}' is missing"},
+        {"an option with nothing behind it", "a unix - - n - - b -o\n",
+         "master.cf:1: service a: argument \"-o\": name=value is missing"},
+        {"an open group", "a unix - - n - - b {x y\n",
+         "master.cf:1: service a: argument \"{x y\": a closing '}' is missing"},
         {"text behind a group", "a unix - - n - - b {x}y\n",
          "master.cf:1: service a: argument \"{x}y\": put whitespace behind the closing '}'"},
         {"a margin", " a unix - - n - - b\n", "master.cf:1: this line starts with whitespace"},
@@ -108,7 +118,8 @@ Test(mastercf, names_the_line_the_field_and_the_remedy)
         struct param_errors e = PARAM_ERRORS_INIT;
         cr_expect(!mastercf_parse(&a, span_text(rows[i].in), SPAN("master.cf"), &cf, &e), "%s", rows[i].says);
         cr_assert_eq(e.count, (size_t)1, "%s", rows[i].says);
-        cr_expect(span_starts(e.at[0]->text, span_text(rows[i].want)), "%s: %s", rows[i].says, e.at[0]->text.p);
+        cr_expect(span_starts(e.at[0]->text, span_text(rows[i].want)), "%s: %s", rows[i].says,
+                  e.at[0]->text.p);
         param_errors_fini(&e);
         arena_fini(&a);
     }
@@ -120,7 +131,8 @@ Test(mastercf, the_good_lines_of_a_bad_file_are_still_there)
     struct mastercf cf;
     struct param_errors e = PARAM_ERRORS_INIT;
 
-    cr_expect(!mastercf_parse(&a, SPAN("a unix x x x - - b\nok unix - - n - - c\n"), SPAN("master.cf"), &cf, &e));
+    cr_expect(
+        !mastercf_parse(&a, SPAN("a unix x x x - - b\nok unix - - n - - c\n"), SPAN("master.cf"), &cf, &e));
 
     cr_expect_eq(e.fatal, (size_t)3, "all three fields are named");
     cr_expect_eq(cf.count, (size_t)1);
@@ -136,13 +148,15 @@ Test(mastercf, a_later_line_replaces_with_a_warning)
     struct mastercf cf;
     struct param_errors e = PARAM_ERRORS_INIT;
 
-    cr_expect(mastercf_parse(&a, SPAN("smtp inet n - y - - smtpd\nsmtp unix - - y - - smtp\nsmtp inet n - y - 5 smtpd\n"),
-                             SPAN("master.cf"), &cf, &e));
+    cr_expect(mastercf_parse(
+        &a, SPAN("smtp inet n - y - - smtpd\nsmtp unix - - y - - smtp\nsmtp inet n - y - 5 smtpd\n"),
+        SPAN("master.cf"), &cf, &e));
 
     cr_expect_eq(cf.count, (size_t)2);
     cr_expect_eq(cf.at[0].maxproc, 5U);
     cr_assert_eq(e.count, (size_t)1);
-    cr_expect_str_eq(e.at[0]->text.p, "master.cf:3: service smtp inet: replaces the one of line 1: remove one of the two");
+    cr_expect_str_eq(e.at[0]->text.p,
+                     "master.cf:3: service smtp inet: replaces the one of line 1: remove one of the two");
     param_errors_fini(&e);
     arena_fini(&a);
 }
@@ -150,7 +164,8 @@ Test(mastercf, a_later_line_replaces_with_a_warning)
 Test(mastercf, options_reach_the_settings_of_the_service)
 {
     struct arena a = ARENA_INIT;
-    struct mastercf cf = parsed(&a, "relay unix - - n - - smtp -o syslog_name=postfix/$service_name -o relayhost=b\n");
+    struct mastercf cf =
+        parsed(&a, "relay unix - - n - - smtp -o syslog_name=postfix/$service_name -o relayhost=b\n");
     struct settings s = SETTINGS_INIT;
     settings_parse(&s, SPAN("relayhost = a\n"), SPAN("main.cf"), NULL);
 
@@ -169,10 +184,14 @@ Test(listen_spec, knows_ports_and_addresses)
         const char *in, *host;
         uint16_t port;
     } rows[] = {
-        {"smtp", "", 25},          {"submission", "", 587}, {"smtps", "", 465},        {"submissions", "", 465},
-        {"pop3", "", 110},         {"pop3s", "", 995},      {"imap", "", 143},         {"imaps", "", 993},
+        {"smtp", "", 25},          {"submission", "", 587},
+        {"smtps", "", 465},        {"submissions", "", 465},
+        {"pop3", "", 110},         {"pop3s", "", 995},
+        {"imap", "", 143},         {"imaps", "", 993},
         {"2525", "", 2525},        {"127.0.0.1:10025", "127.0.0.1", 10025},
-        {"[::1]:smtp", "::1", 25}, {"localhost:587", "localhost", 587}, {":25", "", 25}, {"1", "", 1}, {"65535", "", 65535},
+        {"[::1]:smtp", "::1", 25}, {"localhost:587", "localhost", 587},
+        {":25", "", 25},           {"1", "", 1},
+        {"65535", "", 65535},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct listen_spec listen;
@@ -186,7 +205,8 @@ Test(listen_spec, knows_ports_and_addresses)
 
 Test(listen_spec, refuses_what_is_no_port)
 {
-    static const char *const rows[] = {"", "0", "65536", "nosuch", "a:", "a:b", "::1:25", "[::1]25", "25x", "-1"};
+    static const char *const rows[] = {
+        "", "0", "65536", "nosuch", "a:", "a:b", "::1:25", "[::1]25", "25x", "-1"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct listen_spec listen;
         struct buf why = BUF_INIT;

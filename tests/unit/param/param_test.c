@@ -44,7 +44,8 @@ Test(specs, every_default_passes_its_own_check)
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         struct settings s = SETTINGS_INIT;
         struct param_errors e = PARAM_ERRORS_INIT;
-        settings_set(&s, SPAN("compatibility_level"), span_text(levels[i]), SETTING_FILE, (struct param_place){0});
+        settings_set(&s, SPAN("compatibility_level"), span_text(levels[i]), SETTING_FILE,
+                     (struct param_place){0});
 
         cr_expect(param_check_all(&s, &e));
 
@@ -74,12 +75,13 @@ Test(specs, every_default_of_a_transport_parameter_passes_its_check)
 Test(params, load_typed_values)
 {
     struct arena a = ARENA_INIT;
-    struct settings s = parsed("smtpd_timeout = 10m\nsmtpd_recipient_limit = 7\nsmtpd_helo_required = YES\n"
-                               "smtpd_banner = $myhostname hello\nmyhostname = mx.example.com\n"
-                               "smtpd_recipient_restrictions = permit_mynetworks, check_policy_service { inet:a, b=c }\n"
-                               "smtpd_forbid_bare_newline = Normalize\nnotify_classes = bounce 2bounce\n"
-                               "access_map_reject_code = 521\nsmtpd_reject_footer = $recipient\n"
-                               "message_size_limit = 20000000000\n");
+    struct settings s =
+        parsed("smtpd_timeout = 10m\nsmtpd_recipient_limit = 7\nsmtpd_helo_required = YES\n"
+               "smtpd_banner = $myhostname hello\nmyhostname = mx.example.com\n"
+               "smtpd_recipient_restrictions = permit_mynetworks, check_policy_service { inet:a, b=c }\n"
+               "smtpd_forbid_bare_newline = Normalize\nnotify_classes = bounce 2bounce\n"
+               "access_map_reject_code = 521\nsmtpd_reject_footer = $recipient\n"
+               "message_size_limit = 20000000000\n");
     struct params_smtpd p;
     struct params_main main;
     struct param_errors e = PARAM_ERRORS_INIT;
@@ -128,17 +130,20 @@ Test(params, a_wrong_value_is_named_with_its_place_and_the_default_stands)
     static const struct {
         const char *line, *message;
     } rows[] = {
-        {"smtpd_timeout = soon", "main.cf:2: smtpd_timeout: \"soon\" is no time: write a whole number and one of s, m, h, d, w"},
+        {"smtpd_timeout = soon",
+         "main.cf:2: smtpd_timeout: \"soon\" is no time: write a whole number and one of s, m, h, d, w"},
         {"smtpd_timeout = 0", "main.cf:2: smtpd_timeout: 0s is too small: use at least 1s"},
         {"smtpd_recipient_limit = many", "main.cf:2: smtpd_recipient_limit: \"many\" is no whole number"},
         {"smtpd_recipient_limit = 0", "main.cf:2: smtpd_recipient_limit: 0 is too small: use at least 1"},
-        {"smtpd_recipient_limit = 2147483648", "main.cf:2: smtpd_recipient_limit: 2147483648 is too large: use at most 2147483647"},
+        {"smtpd_recipient_limit = 2147483648",
+         "main.cf:2: smtpd_recipient_limit: 2147483648 is too large: use at most 2147483647"},
         {"smtpd_helo_required = maybe", "main.cf:2: smtpd_helo_required: \"maybe\" is neither yes nor no"},
         {"smtpd_forbid_bare_newline = perhaps",
          "main.cf:2: smtpd_forbid_bare_newline: \"perhaps\" is none of: no, yes, normalize, reject, note"},
         {"smtpd_banner =", "main.cf:2: smtpd_banner: it is empty, and must not be"},
         {"smtpd_banner = ${x", "main.cf:2: smtpd_banner: a closing bracket is missing at \"{x\""},
-        {"access_map_reject_code = 600", "main.cf:2: access_map_reject_code: 600 is too large: use at most 599"},
+        {"access_map_reject_code = 600",
+         "main.cf:2: access_map_reject_code: 600 is too large: use at most 599"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[200];
@@ -244,13 +249,15 @@ Test(params, names_that_need_each_other_end_without_harm)
 
 Test(params, own_networks_follow_style_interfaces_and_protocols)
 {
-    static const char interfaces[] = "127.0.0.1/8 192.0.2.2/24 [::1]/128 [fd00::2]/64 [fe80::fc:ff:fe00:1]/64";
+    static const char interfaces[] =
+        "127.0.0.1/8 192.0.2.2/24 [::1]/128 [fd00::2]/64 [fe80::fc:ff:fe00:1]/64";
     static const struct {
         const char *says, *text, *want;
     } rows[] = {
         {"host", "mynetworks_style = host\n",
          "127.0.0.1/32 192.0.2.2/32 [::1]/128 [fd00::2]/128 [fe80::fc:ff:fe00:1]/128"},
-        {"subnet", "mynetworks_style = subnet\n", "127.0.0.0/8 192.0.2.0/24 [::1]/128 [fd00::]/64 [fe80::]/64"},
+        {"subnet", "mynetworks_style = subnet\n",
+         "127.0.0.0/8 192.0.2.0/24 [::1]/128 [fd00::]/64 [fe80::]/64"},
         {"class", "mynetworks_style = class\n", "127.0.0.0/8 192.0.2.0/24 [::1]/128 [fd00::]/64 [fe80::]/64"},
         {"loopback only", "inet_interfaces = loopback-only\n", "127.0.0.0/8 [::1]/128"},
         {"one address", "inet_interfaces = 192.0.2.2\n", "192.0.2.0/24"},
@@ -306,8 +313,9 @@ Test(params, the_lmtp_client_has_the_values_of_lmtp)
 Test(params, a_transport_has_its_own_values_or_the_general_ones)
 {
     struct arena a = ARENA_INIT;
-    struct settings s = parsed("default_destination_concurrency_limit = 9\nslow_destination_concurrency_limit = 1\n"
-                               "slow_destination_rate_delay = 2m\n");
+    struct settings s =
+        parsed("default_destination_concurrency_limit = 9\nslow_destination_concurrency_limit = 1\n"
+               "slow_destination_rate_delay = 2m\n");
     struct params_transport slow, fast, local;
 
     cr_assert(params_transport_load(&a, &s, SPAN("slow"), &slow, NULL));
@@ -332,7 +340,8 @@ Test(params, a_wrong_value_of_a_transport_is_named_in_full)
 
     cr_expect(!params_transport_load(&a, &s, SPAN("slow"), &p, &e));
 
-    cr_expect_str_eq(e.at[0]->text.p, "main.cf:1: slow_destination_concurrency_limit: \"few\" is no whole number");
+    cr_expect_str_eq(e.at[0]->text.p,
+                     "main.cf:1: slow_destination_concurrency_limit: \"few\" is no whole number");
     cr_expect_eq(p.destination_concurrency_limit, 20U);
     param_errors_fini(&e);
     arena_fini(&a);
@@ -347,8 +356,9 @@ Test(params, what_is_not_supported_yet_is_reported_and_not_fatal)
     cr_expect(param_check_all(&s, &e));
 
     cr_assert_eq(e.count, (size_t)1, "only the one that differs from its default");
-    cr_expect_str_eq(e.at[0]->text.p,
-                     "main.cf:1: fast_flush_purge_time: this is known but not supported yet, and has no effect");
+    cr_expect_str_eq(
+        e.at[0]->text.p,
+        "main.cf:1: fast_flush_purge_time: this is known but not supported yet, and has no effect");
     param_errors_fini(&e);
     settings_fini(&s);
 }

@@ -31,7 +31,8 @@ Test(lines, join_continuations_over_comments_and_empty_lines)
 
 Test(settings, take_what_a_main_cf_says_with_its_place)
 {
-    static const char text[] = "# comment\nrelayhost =  [a.b]:25  \n\nmydestination = a,\n  b,\n# x\n  c\nempty =\n";
+    static const char text[] =
+        "# comment\nrelayhost =  [a.b]:25  \n\nmydestination = a,\n  b,\n# x\n  c\nempty =\n";
     struct settings s = SETTINGS_INIT;
     struct param_errors e = PARAM_ERRORS_INIT;
 
@@ -58,7 +59,8 @@ Test(settings, a_later_entry_overrides_with_a_warning)
     cr_expect_eq(s.count, (size_t)2);
     cr_assert_eq(e.count, (size_t)1);
     cr_expect_eq(e.fatal, (size_t)0);
-    cr_expect_str_eq(e.at[0]->text.p, "main.cf:3: a: overrides the earlier entry of line 1: remove one of the two");
+    cr_expect_str_eq(e.at[0]->text.p,
+                     "main.cf:3: a: overrides the earlier entry of line 1: remove one of the two");
     param_errors_fini(&e);
     settings_fini(&s);
 }
@@ -68,11 +70,15 @@ Test(settings, bad_lines_are_named_and_the_others_taken)
     static const struct {
         const char *says, *in, *message;
     } rows[] = {
-        {"no equals sign", "ok = 1\nfoo bar\n", "main.cf:2: \"foo bar\": there is no '=': write it as \"name = value\""},
-        {"no name", "ok = 1\n= x\n", "main.cf:2: \"= x\": there is no name before the '=': write it as \"name = value\""},
+        {"no equals sign", "ok = 1\nfoo bar\n",
+         "main.cf:2: \"foo bar\": there is no '=': write it as \"name = value\""},
+        {"no name", "ok = 1\n= x\n",
+         "main.cf:2: \"= x\": there is no name before the '=': write it as \"name = value\""},
         {"two names", "ok = 1\na b = x\n",
-         "main.cf:2: \"a b = x\": there is whitespace in the name before the '=': write it as \"name = value\""},
-        {"a name of ours", "ok = 1\n.hostname = x\n", "main.cf:2: \".hostname = x\": a name cannot start with '.'"},
+         "main.cf:2: \"a b = x\": there is whitespace in the name before the '=': write it as \"name = "
+         "value\""},
+        {"a name of ours", "ok = 1\n.hostname = x\n",
+         "main.cf:2: \".hostname = x\": a name cannot start with '.'"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct settings s = SETTINGS_INIT;
@@ -137,12 +143,14 @@ Test(settings, limits_hold_at_the_number_and_beyond)
     char name[SETTING_NAME_MAX + 1];
     memset(name, 'n', sizeof name);
 
-    cr_expect(settings_set(&s, span_of(name, SETTING_NAME_MAX), SPAN("x"), SETTING_FILE, (struct param_place){0}));
+    cr_expect(
+        settings_set(&s, span_of(name, SETTING_NAME_MAX), SPAN("x"), SETTING_FILE, (struct param_place){0}));
     cr_expect(!settings_set(&s, span_of(name, SETTING_NAME_MAX + 1), SPAN("x"), SETTING_FILE,
                             (struct param_place){0}));
     for (unsigned i = 1; i < SETTINGS_MAX; i++) {
         int n = snprintf(name, sizeof name, "n%u", i);
-        cr_assert(settings_set(&s, span_of(name, (size_t)n), SPAN("x"), SETTING_FILE, (struct param_place){0}));
+        cr_assert(
+            settings_set(&s, span_of(name, (size_t)n), SPAN("x"), SETTING_FILE, (struct param_place){0}));
     }
     cr_expect(!settings_set(&s, SPAN("one_more"), SPAN("x"), SETTING_FILE, (struct param_place){0}));
     settings_fini(&s);

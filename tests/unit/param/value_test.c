@@ -7,8 +7,9 @@ Test(value, truth_is_yes_or_no)
     static const struct {
         const char *in;
         bool good, want;
-    } rows[] = {{"yes", true, true}, {"No", true, false}, {"YES", true, true}, {"true", false, false},
-                {"1", false, false}, {"", false, false},  {"yes # or no", false, false}};
+    } rows[] = {{"yes", true, true},          {"No", true, false}, {"YES", true, true},
+                {"true", false, false},       {"1", false, false}, {"", false, false},
+                {"yes # or no", false, false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf why = BUF_INIT;
         bool value;
@@ -38,10 +39,20 @@ Test(value, numbers_hold_to_their_range)
         bool good;
         int64_t want;
     } rows[] = {
-        {"0", 0, 9, true, 0},      {"9", 0, 9, true, 9},        {"10", 0, 9, false, 0},  {"-1", 0, 9, false, 0},
-        {"-5", -5, 5, true, -5},   {"+5", -5, 5, true, 5},      {"-6", -5, 5, false, 0}, {"5x", 0, 9, false, 0},
-        {"0x10", 0, 99, false, 0}, {"", 0, 9, false, 0},        {"-", -9, 9, false, 0},  {"--1", -9, 9, false, 0},
-        {"9223372036854775807", 0, INT64_MAX, true, INT64_MAX}, {"9223372036854775808", 0, INT64_MAX, false, 0},
+        {"0", 0, 9, true, 0},
+        {"9", 0, 9, true, 9},
+        {"10", 0, 9, false, 0},
+        {"-1", 0, 9, false, 0},
+        {"-5", -5, 5, true, -5},
+        {"+5", -5, 5, true, 5},
+        {"-6", -5, 5, false, 0},
+        {"5x", 0, 9, false, 0},
+        {"0x10", 0, 99, false, 0},
+        {"", 0, 9, false, 0},
+        {"-", -9, 9, false, 0},
+        {"--1", -9, 9, false, 0},
+        {"9223372036854775807", 0, INT64_MAX, true, INT64_MAX},
+        {"9223372036854775808", 0, INT64_MAX, false, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf why = BUF_INIT;
@@ -62,11 +73,24 @@ Test(value, times_have_units)
         bool good;
         int64_t want;
     } rows[] = {
-        {"5", 's', true, 5},      {"5", 'd', true, 432000}, {"5s", 'd', true, 5},  {"2m", 's', true, 120},
-        {"1h", 's', true, 3600},  {"1d", 's', true, 86400}, {"1w", 's', true, 604800}, {"3H", 's', true, 10800},
-        {"0", 'h', true, 0},      {"5y", 's', false, 0},    {"s", 's', false, 0},  {"", 's', false, 0},
-        {"1.5h", 's', false, 0},  {"-1s", 's', false, 0},   {"604800s", 's', true, 604800},
-        {"604801s", 's', false, 0}, {"15250284452472w", 's', false, 0}, {"99999999999999999999w", 's', false, 0},
+        {"5", 's', true, 5},
+        {"5", 'd', true, 432000},
+        {"5s", 'd', true, 5},
+        {"2m", 's', true, 120},
+        {"1h", 's', true, 3600},
+        {"1d", 's', true, 86400},
+        {"1w", 's', true, 604800},
+        {"3H", 's', true, 10800},
+        {"0", 'h', true, 0},
+        {"5y", 's', false, 0},
+        {"s", 's', false, 0},
+        {"", 's', false, 0},
+        {"1.5h", 's', false, 0},
+        {"-1s", 's', false, 0},
+        {"604800s", 's', true, 604800},
+        {"604801s", 's', false, 0},
+        {"15250284452472w", 's', false, 0},
+        {"99999999999999999999w", 's', false, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf why = BUF_INIT;
