@@ -146,9 +146,7 @@ static int compare_values(struct span left, struct span right)
     uint64_t a, b;
     if (span_to_u64(left, UINT64_MAX, &a) && span_to_u64(right, UINT64_MAX, &b))
         return (a > b) - (a < b);
-    size_t n = left.n < right.n ? left.n : right.n;
-    int order = n ? memcmp(left.p, right.p, n) : 0;
-    return order != 0 ? order : (left.n > right.n) - (left.n < right.n);
+    return span_cmp(left, right);
 }
 
 /* --- ${...} ------------------------------------------------------------------------ */

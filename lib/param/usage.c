@@ -293,19 +293,19 @@ static void survey_main(struct survey *v)
 
 static void survey_service(struct survey *v)
 {
-    survey_classes(v);
-    for (size_t i = 0; i < v->service->option_count; i++) {
-        enum param_class class = param_usage_class(v->u, v->service->options[i].name);
-        if (class == PARAM_CLASS_BUILTIN || class == PARAM_CLASS_SERVICE)
-            survey_value(v, v->service->options[i].value);
-    }
+    for (size_t i = 0; i < v->service->option_count; i++)
+        if (span_eq(v->service->options[i].name, SPAN("smtpd_restriction_classes")))
+            survey_classes(v);
+    for (size_t i = 0; i < v->service->option_count; i++)
+        survey_value(v, v->service->options[i].value);
 }
 
-static void survey_unused(const struct survey *v, struct span name, struct span value)
+static void warn_unused(const struct param_usage *u, struct span file, struct span name, struct span value,
+                        struct param_errors *errors)
 {
-    if (param_usage_class(v->u, name) == PARAM_CLASS_NONE)
-        param_error_add(v->errors, PARAM_WARNING, (struct param_place){v->file, 0},
-                        "unused parameter: %.*s=%.*s", SPAN_ARG(name), SPAN_ARG(value));
+    if (param_usage_class(u, name) == PARAM_CLASS_NONE)
+        param_error_add(errors, PARAM_WARNING, (struct param_place){file, 0}, "unused parameter: %.*s=%.*s",
+                        SPAN_ARG(name), SPAN_ARG(value));
 }
 
 void param_usage_init(struct param_usage *u, const struct settings *s, struct span main_file,
@@ -316,18 +316,27 @@ void param_usage_init(struct param_usage *u, const struct settings *s, struct sp
         usage_add_service(u, &cf->at[i]);
     survey_main(&v);
     v.file = master_file;
+    map_fini(&u->undefined); /* each file gets its own warning */
     for (size_t i = 0; cf && i < cf->count; i++) {
         v.service = &cf->at[i];
         survey_service(&v);
     }
-    v = (struct survey){.u = u, .s = s, .file = main_file, .errors = errors};
+}
+
+void param_usage_warn_main(const struct param_usage *u, const struct settings *s, struct span file,
+                           struct param_errors *errors)
+{
     for (size_t i = 0; i < s->count; i++)
         if (s->all[i]->origin != SETTING_FACT)
-            survey_unused(&v, s->all[i]->name, s->all[i]->value);
-    v.file = master_file;
-    for (size_t i = 0; cf && i < cf->count; i++)
+            warn_unused(u, file, s->all[i]->name, s->all[i]->value, errors);
+}
+
+void param_usage_warn_services(const struct param_usage *u, const struct mastercf *cf, struct span file,
+                               struct param_errors *errors)
+{
+    for (size_t i = 0; i < cf->count; i++)
         for (size_t k = 0; k < cf->at[i].option_count; k++)
-            survey_unused(&v, cf->at[i].options[k].name, cf->at[i].options[k].value);
+            warn_unused(u, file, cf->at[i].options[k].name, cf->at[i].options[k].value, errors);
 }
 
 void param_usage_fini(struct param_usage *u)

@@ -36,14 +36,19 @@ struct param_usage {
 
 #define PARAM_USAGE_INIT ((struct param_usage){0})
 
-/* Finds out what counts, and adds the warnings "file: unused parameter: name=value"
- * and "file: undefined parameter: name" to errors.
+/* Finds out what counts, and adds the warnings "file: undefined parameter: name" to errors.
  * s:      main.cf, overridden as on the command line
  * cf:     NULL where there is no master.cf
  * main_file, master_file: how the warnings name them */
 void param_usage_init(struct param_usage *u, const struct settings *s, struct span main_file,
                       const struct mastercf *cf, struct span master_file, struct param_errors *errors);
 void param_usage_fini(struct param_usage *u);
+
+/* Add the warnings "file: unused parameter: name=value" of main.cf, and of the -o of all services. */
+void param_usage_warn_main(const struct param_usage *u, const struct settings *s, struct span file,
+                           struct param_errors *errors);
+void param_usage_warn_services(const struct param_usage *u, const struct mastercf *cf, struct span file,
+                               struct param_errors *errors);
 
 /* result: the class of a name */
 enum param_class param_usage_class(const struct param_usage *u, struct span name);
