@@ -7,6 +7,8 @@
 
 enum { CONFIG_FILE_MAX = 4 * 1024 * 1024 };
 
+static void say(const char *kind, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
 static void say(const char *kind, const char *format, va_list args)
 {
     struct buf text = BUF_INIT;

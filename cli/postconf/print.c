@@ -19,7 +19,8 @@ static void end_line(struct buf *out)
  * the limit; limit 0: there is none. */
 static void put_word(struct buf *out, size_t *from, struct span word, size_t limit)
 {
-    if (limit && out->len > *from && out->len - *from + 1 + word.n > limit) {
+    bool comment = word.n && word.p[0] == '#'; /* which it would become at the beginning of a line */
+    if (limit && !comment && out->len > *from && out->len - *from + 1 + word.n > limit) {
         buf_putc(out, '\n');
         *from = out->len;
         buf_printf(out, "%*s", FOLD_INDENT, "");
@@ -57,12 +58,20 @@ static void put_columns(struct buf *out, const struct service *service)
     }
 }
 
+/* Whether an argument has to stand in braces to be read again as one. A brace that closes
+ * nothing can only be there without them; its whitespace is then inside braces of its own. */
 static bool needs_braces(struct span text)
 {
-    for (size_t i = 0; i < text.n; i++)
-        if (byte_is_space(span_at(text, i)))
-            return true;
-    return text.n == 0 || text.p[0] == '{';
+    size_t depth = 0;
+    bool space = false;
+    for (size_t i = 0; i < text.n; i++) {
+        space = space || byte_is_space(span_at(text, i));
+        if (text.p[i] == '}' && depth == 0)
+            return false;
+        depth += text.p[i] == '{';
+        depth -= text.p[i] == '}';
+    }
+    return space || text.n == 0 || text.p[0] == '{';
 }
 
 static void put_argument(struct buf *word, struct span text)
@@ -99,7 +108,7 @@ static void put_arguments(struct buf *out, size_t from, const struct service *se
     for (size_t i = 0; i < service->arg_count;) {
         struct buf word = BUF_INIT;
         bool is_option = next_argument(service, &i, &option, &word);
-        if (fold && (is_option || after_option)) {
+        if (fold && (is_option || after_option) && buf_text(&word)[0] != '#') {
             buf_putc(out, '\n');
             from = out->len;
             buf_printf(out, "%*s%s", FOLD_INDENT, "", buf_text(&word));
