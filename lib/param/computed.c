@@ -13,7 +13,7 @@ static const char LOCAL_DOMAIN[] = "localdomain";
 
 /* --- lookups ------------------------------------------------------------------- */
 
-static bool computed_value(struct param_scope *scope, struct span name, struct span *value);
+static struct span computed_value(struct param_scope *scope, struct span name);
 
 /* <transport>_<suffix>, where the suffix is one of transport.def. */
 static bool transport_default(struct span name, struct span *value)
@@ -32,12 +32,14 @@ static bool transport_default(struct span name, struct span *value)
 bool param_raw_default(struct param_scope *scope, struct span name, struct span *value)
 {
     const struct param_spec *spec = param_spec_find(name);
-    if (!spec)
-        return false;
-    if (!spec->initial)
-        return computed_value(scope, name, value);
-    *value = span_text(spec->initial);
-    return true;
+    if (spec)
+        *value = param_spec_default(scope, spec);
+    return spec != NULL;
+}
+
+struct span param_spec_default(struct param_scope *scope, const struct param_spec *spec)
+{
+    return spec->initial ? span_text(spec->initial) : computed_value(scope, spec->name);
 }
 
 bool param_raw(struct param_scope *scope, struct span name, struct span *value)
@@ -244,15 +246,15 @@ static const struct {
     {SPAN_INIT("mynetworks"), compute_mynetworks},
 };
 
-static bool computed_value(struct param_scope *scope, struct span name, struct span *value)
+static struct span computed_value(struct param_scope *scope, struct span name)
 {
-    *value = SPAN_NONE;
+    struct span value = SPAN_NONE;
     if (scope->depth >= COMPUTED_DEPTH_MAX)
-        return true;
+        return value;
     scope->depth++;
     for (size_t i = 0; i < sizeof COMPUTED / sizeof *COMPUTED; i++)
         if (span_eq(COMPUTED[i].name, name))
-            *value = COMPUTED[i].compute(scope);
+            value = COMPUTED[i].compute(scope);
     scope->depth--;
-    return true;
+    return value;
 }

@@ -4,7 +4,7 @@
 #ifndef PARAM_COMPUTED_H
 #define PARAM_COMPUTED_H
 
-#include "lib/param/settings.h"
+#include "lib/param/param.h"
 
 /* Where values are looked up while one configuration is evaluated. */
 struct param_scope {
@@ -18,6 +18,8 @@ struct param_scope {
 bool param_raw(struct param_scope *scope, struct span name, struct span *value);
 /* The raw default of a name, whatever is set for it. */
 bool param_raw_default(struct param_scope *scope, struct span name, struct span *value);
+/* The same of a row. */
+struct span param_spec_default(struct param_scope *scope, const struct param_spec *spec);
 /* text with all $names expanded, made in the scope's arena. */
 bool param_expand(struct param_scope *scope, struct span text, struct span *value, struct buf *why);
 

@@ -20,16 +20,29 @@ static struct span error_text(struct arena *a, struct span text)
     return span_of(bytes, text.n);
 }
 
+/* Keeps a message, but not twice: several services find the same fault in main.cf. */
+static void error_keep(struct param_errors *e, enum param_severity severity, struct span message)
+{
+    struct span text = error_text(&e->arena, message);
+    for (size_t i = 0; i < e->count; i++)
+        if (e->at[i]->severity == severity && span_eq(e->at[i]->text, text))
+            return;
+    if (e->count == PARAM_ERRORS_MAX) {
+        e->dropped++;
+        return;
+    }
+    struct param_error *entry = ARENA_NEW(&e->arena, struct param_error);
+    entry->severity = severity;
+    entry->text = text;
+    e->at[e->count++] = entry;
+}
+
 void param_error_add(struct param_errors *e, enum param_severity severity, struct param_place place,
                      const char *format, ...)
 {
     if (!e)
         return;
     e->fatal += severity == PARAM_ERROR;
-    if (e->count == PARAM_ERRORS_MAX) {
-        e->dropped++;
-        return;
-    }
     struct buf text = BUF_INIT;
     if (place.file.n && place.line)
         buf_printf(&text, "%.*s:%u: ", SPAN_ARG(place.file), place.line);
@@ -39,9 +52,6 @@ void param_error_add(struct param_errors *e, enum param_severity severity, struc
     va_start(args, format);
     buf_vprintf(&text, format, args);
     va_end(args);
-    struct param_error *entry = ARENA_NEW(&e->arena, struct param_error);
-    entry->severity = severity;
-    entry->text = error_text(&e->arena, buf_span(&text));
-    e->at[e->count++] = entry;
+    error_keep(e, severity, buf_span(&text));
     buf_fini(&text);
 }

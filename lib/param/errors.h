@@ -39,7 +39,8 @@ struct param_place {
     unsigned line;    /* from 1; 0: the file as a whole */
 };
 
-/* Adds one message; the place goes before it as "file:line: ". e may be NULL: nothing is kept. */
+/* Adds one message, where it is not there yet; the place goes before it as "file:line: ".
+ * e may be NULL: nothing is kept. */
 void param_error_add(struct param_errors *e, enum param_severity severity, struct param_place place,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 

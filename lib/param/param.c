@@ -193,8 +193,7 @@ static bool loading_one(struct loading *l, const struct param_spec *spec, struct
 
 static bool loading_row(struct loading *l, const struct param_spec *spec, void *params)
 {
-    struct span initial = SPAN_NONE;
-    param_raw_default(&l->scope, spec->name, &initial);
+    struct span initial = param_spec_default(&l->scope, spec);
     return loading_one(l, spec, spec->name, initial, (char *)params + spec->offset);
 }
 
@@ -257,8 +256,7 @@ bool params_smtp_load_lmtp(struct arena *a, const struct settings *s, struct par
         const struct param_spec *spec = param_spec_at(i), *twin = lmtp_twin(spec);
         if (spec->owner != PARAM_OWNER_smtp)
             continue;
-        struct span initial = SPAN_NONE;
-        param_raw_default(&l.scope, twin->name, &initial);
+        struct span initial = param_spec_default(&l.scope, twin);
         good = loading_one(&l, twin, twin->name, initial, (char *)p + spec->offset) && good;
     }
     arena_fini(&scratch);
@@ -332,8 +330,7 @@ bool param_check_all(const struct settings *s, struct param_errors *errors)
         const struct param_spec *spec = param_spec_at(i);
         const struct setting *set = settings_get(s, spec->name);
         union any_member member;
-        struct span initial = SPAN_NONE;
-        param_raw_default(&l.scope, spec->name, &initial);
+        struct span initial = param_spec_default(&l.scope, spec);
         good = loading_one(&l, spec, spec->name, initial, &member) && good;
         if (set && set->origin != SETTING_FACT && spec->support == PARAM_LATER &&
             !span_eq(set->value, initial))

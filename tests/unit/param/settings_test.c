@@ -237,9 +237,11 @@ Test(param_errors, keep_a_bounded_number_and_count_the_rest)
     for (unsigned i = 0; i < PARAM_ERRORS_MAX + 5; i++)
         param_error_add(&e, PARAM_ERROR, (struct param_place){FILE_NAME, i}, "x\n%c", 1);
 
+    param_error_add(&e, PARAM_ERROR, (struct param_place){FILE_NAME, 7}, "x\n%c", 1);
+
     cr_expect_eq(e.count, (size_t)PARAM_ERRORS_MAX);
     cr_expect_eq(e.dropped, (size_t)5);
-    cr_expect_eq(e.fatal, (size_t)PARAM_ERRORS_MAX + 5);
+    cr_expect_eq(e.fatal, (size_t)PARAM_ERRORS_MAX + 6, "one of them is not kept twice");
     cr_expect_str_eq(e.at[1]->text.p, "main.cf:1: x??");
     param_errors_fini(&e);
 }
