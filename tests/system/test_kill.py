@@ -82,11 +82,19 @@ def marks(mail):
     return found
 
 
+def story(server, mark):
+    """What the log says of a message, by its mark."""
+    log = server.log()
+    ids = set(re.findall(rf"cleanup\[\d+\]: (\w+): message-id=<{mark}@kill.test>", log))
+    return f"{mark}:\n" + "\n".join(line for line in log.splitlines() if any(i in line for i in ids))
+
+
 class Kill(unittest.TestCase):
     def test_kill_9_at_random_moments_under_load(self):
         rng = random.Random(int(os.environ.get("MERPATI_SEED", str(time.time_ns() % 100000))))
         killed = {}
-        with Server() as server:
+        with Server("-o", "minimal_backoff_time=1s", "-o", "maximal_backoff_time=5s", "-o",
+                    "queue_run_delay=1s") as server:
             load = [Load(server, f"s{i}") for i in range(SENDERS)]
             for thread in load:
                 thread.start()
@@ -109,6 +117,8 @@ class Kill(unittest.TestCase):
             lost = acked - set(found)
             twice = {m for m in found if found.count(m) > 1} if len(found) != len(set(found)) else set()
             print(f"killed {killed}; acknowledged {len(acked)}, lost {len(lost)}, delivered twice {len(twice)}")
+            for mark in sorted(lost)[:2]:
+                print(story(server, mark))
             self.assertGreater(len(acked), 50)
             self.assertEqual((sorted(lost)[:5], sorted(twice)[:5]), ([], []))
 
