@@ -2,6 +2,7 @@
 
 #include "lib/param/facts.h"
 #include "lib/param/lines.h"
+#include "lib/param/param.h"
 
 #include <stdio.h>
 
@@ -135,8 +136,10 @@ void config_look_for_unused(struct config *c, const struct request *r)
         return;
     }
     param_usage_init(&c->usage, &c->settings, main_path, master, master_path, &c->errors);
-    if (!(r->flags & OPT_MASTER))
+    if (!(r->flags & OPT_MASTER)) {
         param_usage_warn_main(&c->usage, &c->settings, main_path, &c->errors);
+        param_warn_unsupported(&c->settings, &c->errors);
+    }
     if (master)
         param_usage_warn_services(&c->usage, master, master_path, &c->errors);
 }

@@ -321,6 +321,21 @@ bool param_check_value(const struct settings *s, struct span name, struct span v
     return good;
 }
 
+void param_warn_unsupported(const struct settings *s, struct param_errors *errors)
+{
+    struct arena scratch = ARENA_INIT;
+    struct param_scope scope = {.settings = s, .arena = &scratch};
+    for (size_t i = 0; i < s->count; i++) {
+        const struct setting *set = s->all[i];
+        const struct param_spec *spec = set->origin == SETTING_FACT ? NULL : param_spec_find(set->name);
+        if (spec && spec->support == PARAM_LATER && !span_eq(set->value, param_spec_default(&scope, spec)))
+            param_error_add(errors, PARAM_WARNING, setting_place(set),
+                            "%.*s: this is known but not supported yet, and has no effect",
+                            SPAN_ARG(set->name));
+    }
+    arena_fini(&scratch);
+}
+
 bool param_check_all(const struct settings *s, struct param_errors *errors)
 {
     struct arena scratch = ARENA_INIT;
@@ -328,16 +343,10 @@ bool param_check_all(const struct settings *s, struct param_errors *errors)
     bool good = true;
     for (size_t i = 0; i < param_spec_count(); i++) {
         const struct param_spec *spec = param_spec_at(i);
-        const struct setting *set = settings_get(s, spec->name);
         union any_member member;
-        struct span initial = param_spec_default(&l.scope, spec);
-        good = loading_one(&l, spec, spec->name, initial, &member) && good;
-        if (set && set->origin != SETTING_FACT && spec->support == PARAM_LATER &&
-            !span_eq(set->value, initial))
-            param_error_add(errors, PARAM_WARNING, setting_place(set),
-                            "%.*s: this is known but not supported yet, and has no effect",
-                            SPAN_ARG(spec->name));
+        good = loading_one(&l, spec, spec->name, param_spec_default(&l.scope, spec), &member) && good;
     }
     arena_fini(&scratch);
+    param_warn_unsupported(s, errors);
     return good;
 }

@@ -233,6 +233,10 @@ bool param_default(struct arena *a, const struct settings *s, struct span name, 
  * result: false: there are errors */
 bool param_check_all(const struct settings *s, struct param_errors *errors);
 
+/* Warns of the parameters set in s, by the administrator and unlike their defaults, that
+ * are not supported yet. param_check_all() does it too. */
+void param_warn_unsupported(const struct settings *s, struct param_errors *errors);
+
 /* Checks what value would give as value of name (for an edit); $names are
  * expanded with s.
  * result: false: why says what is wrong with it. A name that is no parameter is always good. */
