@@ -193,7 +193,7 @@ static void converse(struct session *s)
     while (s->end == END_NOT) {
         struct span line;
         enum line_ending ending;
-        arena_reset(&s->call);
+        arena_fini(&s->call); /* an idle session holds nothing */
         conn_set_deadline(s->conn, clock_after(mine->smtpd_timeout));
         enum conn_result got = conn_read_line(s->conn, s->server->main->line_length_limit, &line, &ending);
         if (got == CONN_OK) {

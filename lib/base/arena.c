@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_CHUNK = 4096 - 64 };
+/* The first chunk is small: ten thousand idle sessions have an arena each with a name in it. */
+enum { ARENA_FIRST = 512 - 64, ARENA_CHUNK = 4096 - 64 };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -46,13 +47,14 @@ void arena_reset(struct arena *a)
 
 static struct arena_chunk *arena_add_chunk(struct arena *a, size_t need)
 {
-    size_t size = need > ARENA_CHUNK ? need : ARENA_CHUNK;
+    size_t usual = a->chunks ? ARENA_CHUNK : ARENA_FIRST;
+    size_t size = need > usual ? need : usual;
     struct arena_chunk *chunk = malloc(sizeof *chunk + size);
     CHECK(chunk != NULL);
     chunk->size = size;
     chunk->used = 0;
     /* A chunk of its own for a large object goes behind the one being filled. */
-    if (need > ARENA_CHUNK && a->chunks) {
+    if (need > usual && a->chunks) {
         chunk->next = a->chunks->next;
         a->chunks->next = chunk;
     } else {
