@@ -37,7 +37,6 @@ static struct msg_verdict sane(const struct qmgr *q, const struct msg_verdict *v
 {
     static const struct span fallback[] = {
         [2] = SPAN_INIT("2.0.0"), [4] = SPAN_INIT("4.0.0"), [5] = SPAN_INIT("5.0.0")};
-    static const struct span soft = SPAN_INIT("4");
     struct msg_verdict s = *v;
     struct dsn_code code;
     *softened = false;
@@ -48,7 +47,6 @@ static struct msg_verdict sane(const struct qmgr *q, const struct msg_verdict *v
     if (s.class == 5 && q->rules->main.soft_bounce) {
         *softened = true;
         s.class = 4;
-        (void)soft;
         s.dsn = fallback[4];
     }
     return s;
@@ -66,16 +64,18 @@ void verdict_put_address(const struct qmgr *q, struct buf *out, struct span addr
         address_put_external(out, address);
 }
 
+/* Decimals that show two significant digits. */
 static unsigned decimals_of(int64_t us, unsigned most)
 {
-    unsigned n = 0, digits = 0;
+    unsigned digits = 0, first = 1, n;
     for (int64_t s = us / SECOND_US; s > 0; s /= 10)
         digits++;
+    for (int64_t unit = SECOND_US / 10; unit > 1 && us < unit; unit /= 10)
+        first++; /* place of the first decimal that is not zero */
     if (digits)
         n = digits < SIGNIFICANT ? SIGNIFICANT - digits : 0;
     else
-        for (int64_t unit = SECOND_US; us < unit && n < 6; unit /= 10)
-            n += unit > us * 10 || unit == SECOND_US ? 1 : 0;
+        n = first + SIGNIFICANT - 1;
     return n < most ? n : most;
 }
 

@@ -398,8 +398,7 @@ struct journal *journal_open(int dir, const struct journal_options *options,
     j->previous_end = summary->last_end;
     j->highest = summary->highest;
     j->oldest = summary->first;
-    if (summary->segments)
-        j->live = (size_t)(summary->segments - 1) * j->size / 2; /* a guess, until a round has told */
+    j->live = summary->octets / 2; /* a guess, until a round has told */
     remove_leftovers(j, summary);
     if (!segment_turn(j, why)) {
         journal_close(&j);

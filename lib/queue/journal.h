@@ -44,7 +44,8 @@ struct journal_summary {
     uint64_t entries;     /* entries given to the reader */
     uint64_t highest;     /* highest number of any file there */
     uint64_t base;        /* segments below it are not needed */
-    unsigned segments;    /* that are in use */
+    uint64_t octets;       /* of good entries, in all segments */
+    unsigned segments;     /* that are in use */
     unsigned damaged;     /* places where something is missing */
     bool torn;            /* the last segment ended in a torn record */
 };

@@ -386,6 +386,7 @@ static void replay_file(const struct directory *d, const struct file *f, bool la
     summary->last = f->number;
     summary->last_end = p.end;
     summary->entries += p.entries;
+    summary->octets += p.end - SEGMENT_BEGIN;
     summary->damaged += p.damaged;
     summary->torn = p.torn;
 }

@@ -405,6 +405,52 @@ Test(schedule, doubles_the_wait_between_the_two_limits)
     schedule_fini(&s);
 }
 
+Test(schedule, gives_back_what_does_not_fit_into_an_attempt)
+{
+    static const char *const to[] = {"1@b", "2@b", "3@b", "4@b", "5@b"};
+    struct schedule s;
+    schedule_init(&s, &usual);
+    struct transport *t = schedule_transport(&s, SPAN("smtp"));
+    schedule_set_transport(&s, t, &smtp);
+    add_message(&s, 1, START, to, 5);
+    route_due(&s, t, START);
+    struct attempt *a = schedule_next(&s, START);
+    cr_assert_eq(a->count, 5u);
+
+    schedule_shrink(&s, a, 2);
+
+    cr_expect_eq(a->count, 2u);
+    struct attempt *rest = schedule_next(&s, START);
+    cr_assert_not_null(rest);
+    cr_expect_eq(rest->count, 3u);
+    end_attempt(&s, a, 2, OUTCOME_GOOD, START);
+    end_attempt(&s, rest, 2, OUTCOME_GOOD, START);
+    cr_expect_eq(s.ready, 0u);
+    schedule_fini(&s);
+}
+
+Test(schedule, withdraws_what_is_ready)
+{
+    struct schedule s;
+    schedule_init(&s, &usual);
+    struct transport *t = schedule_transport(&s, SPAN("smtp"));
+    schedule_set_transport(&s, t, &smtp);
+    struct message *m = add_message(&s, 1, START, (const char *[]){"1@b", "1@c", "2@b"}, 3);
+    struct message *other = add_message(&s, 2, START, (const char *[]){"3@b"}, 1);
+    route_due(&s, t, START);
+
+    schedule_withdraw(&s, m, START);
+
+    cr_expect_eq(m->busy, 0u);
+    cr_expect_eq(m->waiting, 3u);
+    struct attempt *a = schedule_next(&s, START);
+    cr_assert_not_null(a);
+    cr_expect_eq(a->message, other);
+    end_attempt(&s, a, 2, OUTCOME_GOOD, START);
+    cr_expect_null(schedule_next(&s, START));
+    schedule_fini(&s);
+}
+
 Test(schedule, walks_all_messages_while_they_come_and_go)
 {
     struct schedule s;

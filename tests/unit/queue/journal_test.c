@@ -704,6 +704,23 @@ Test(journal, stays_bounded_while_it_lives, .timeout = 60)
     remove_directory(dir);
 }
 
+Test(journal, stays_bounded_over_many_starts, .timeout = 60)
+{
+    int dir = make_directory();
+    struct owner o = {0};
+
+    for (uint64_t n = 1; n <= 60; n++) {
+        open_journal(&o, dir, NULL);
+        live_for(&o, 1, n);
+        journal_close(&o.journal);
+    }
+
+    struct journal_summary summary;
+    replay(dir, &summary);
+    cr_expect_lt(summary.segments, 30u);
+    remove_directory(dir);
+}
+
 Test(journal, forgets_what_was_damaged_once_everything_has_been_repeated)
 {
     int dir = make_directory();
