@@ -203,8 +203,6 @@ static void put_parameter(const struct param_spec *p)
     put_default(p);
     if (p->support == PARAM_NOOP)
         puts("Accepted; there is nothing that it could change here.");
-    if (p->support == PARAM_MAPPED)
-        puts("An older spelling of another parameter.");
     put_since(p);
 }
 

@@ -27,6 +27,7 @@ struct buf {
 #define BUF_INIT ((struct buf){0})
 #define BUF_LIMITED(most) ((struct buf){.max = (most)})
 
+/* Frees the memory; the buffer is empty, keeps its max, and may be used again. */
 void buf_fini(struct buf *b);
 /* Empties it and keeps the memory. */
 void buf_clear(struct buf *b);

@@ -10,6 +10,7 @@
 typedef int64_t mono_ms;
 #define MONO_NEVER INT64_MAX
 
+/* result: now */
 mono_ms clock_mono(void);
 /* now + seconds; MONO_NEVER where the sum would pass it. */
 mono_ms clock_after(int64_t seconds);

@@ -18,6 +18,7 @@ struct heap {
     size_t count, cap;
 };
 
+/* Frees the array; the nodes are their owner's. */
 void heap_fini(struct heap *h);
 /* Puts node in, or moves it, with this key. */
 void heap_set(struct heap *h, struct heap_node *node, int64_t key);

@@ -20,6 +20,7 @@ struct map {
     size_t cap;             /* slots, a power of two or 0 */
 };
 
+/* Frees the slots; keys and values are the caller's. */
 void map_fini(struct map *m);
 /* result: the value, or NULL */
 void *map_get(const struct map *m, struct span key);

@@ -61,6 +61,7 @@ size_t span_find(struct span s, char c);
 /* result: the index of the last byte c, or s.n */
 size_t span_rfind(struct span s, char c);
 
+/* Whether both hold the same bytes. */
 bool span_eq(struct span a, struct span b);
 /* The same, where ASCII letters count alike in either case. */
 bool span_eq_nocase(struct span a, struct span b);

@@ -31,6 +31,7 @@ struct param_errors {
 
 #define PARAM_ERRORS_INIT ((struct param_errors){0})
 
+/* Frees the texts; the list is empty then. */
 void param_errors_fini(struct param_errors *e);
 
 /* A place in a file that the administrator wrote. */

@@ -46,6 +46,7 @@ enum {
 
 #define SETTINGS_INIT ((struct settings){0})
 
+/* Frees all names and values; the settings are empty then. */
 void settings_fini(struct settings *s);
 
 /* Sets name, replacing what stood there. The bytes are copied; they hold no NUL.

@@ -60,6 +60,7 @@ struct proc_spec {
 /* Returns the process's exit status. */
 int proc_main(const struct proc_spec *spec);
 
+/* What the process was given; borrowed, for as long as it lives (settings: until a reload). */
 struct loop *proc_loop(struct proc *p);
 const struct settings *proc_settings(const struct proc *p);
 const struct msg_boot *proc_boot(const struct proc *p);

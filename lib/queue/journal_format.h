@@ -45,6 +45,7 @@ static inline size_t record_size(size_t body)
     return (sizeof(struct record_head) + body + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
 }
 
+/* result: the checksum that stands in the head of a segment */
 uint64_t journal_head_sum(const struct segment_head *head);
 /* head: as it will stand, with anything in sum; at: its place in segment number */
 uint32_t journal_record_sum(const struct record_head *head, struct span body, uint64_t number, uint64_t at);

@@ -20,6 +20,7 @@ struct maps *maps_open(struct tables *ts, struct span title, struct span value, 
 /* NULL is harmless. Nulls *m. */
 void maps_close(struct maps **m);
 
+/* Whether it has no table. */
 bool maps_is_empty(const struct maps *m);
 /* What is wrong with the first table that does not work, or NULL. Borrowed until the next reload. */
 const char *maps_error(const struct maps *m);

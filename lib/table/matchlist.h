@@ -38,6 +38,7 @@ struct matchlist *matchlist_open(struct tables *ts, struct span title, struct sp
 /* NULL is harmless. Nulls *l. No match may be under way. */
 void matchlist_close(struct matchlist **l);
 
+/* Whether it has no pattern. */
 bool matchlist_is_empty(const struct matchlist *l);
 /* What is wrong with the first faulty pattern, file or table ("mynetworks: ..."), with its
  * remedy, or NULL. Borrowed until the next match or reload. */

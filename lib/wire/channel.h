@@ -59,9 +59,11 @@ struct channel *channel_open(struct loop *l, int fd, const char *peer, const str
  * answered with NULL. Nulls *c. May be called from any callback of the channel. */
 void channel_close(struct channel **c);
 
+/* What it was opened with: the name and the context, borrowed; and new ones of handler and context. */
 const char *channel_peer(const struct channel *c);
 void *channel_context(const struct channel *c);
 void channel_set_context(struct channel *c, const struct channel_handler *handler, void *context);
+/* Whether the other end has gone, or this one was given up: nothing can be sent. */
 bool channel_is_closed(const struct channel *c);
 /* Sends now what is gathered, as far as that goes without waiting; for those who do not run their loop. */
 void channel_flush(struct channel *c);

@@ -38,6 +38,8 @@ struct wire_field {
 /* Cuts the next field off *body. result: 1 a field, 0 the end, -1 malformed */
 int wire_next_field(struct span *body, struct wire_field *field);
 
+/* One field of each type: appends it, or decodes what stood in it; bytes are borrowed from the body.
+ * result: false where the field does not hold one */
 void wire_put_num(struct buf *out, unsigned tag, const wire_num *value);
 void wire_put_bytes(struct buf *out, unsigned tag, const wire_bytes *value);
 bool wire_get_num(struct arena *a, struct span field, wire_num *value);
