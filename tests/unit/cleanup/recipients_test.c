@@ -22,9 +22,9 @@ static struct maps *maps(const char *name, const char *value)
     return opened[opened_count++];
 }
 
+/* What stood there stays open until the end. */
 static void change(struct maps **m, const char *name, const char *value)
 {
-    maps_close(m);
     *m = maps(name, value);
 }
 
