@@ -465,16 +465,25 @@ Test(spool, answers_full_where_a_file_may_not_grow)
     cr_expect_eq(put(&id, SPAN("short")), STORE_OK);
 }
 
+/* A file system of 2 MB where the spool is, in a mount namespace of this process: it goes with it. */
+static bool mount_small_disk(void)
+{
+    if (unshare(CLONE_NEWNS) != 0)
+        return false;
+    /* Refused where the root is no mount point (a chroot): nothing is shared with it then. */
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 && errno != EINVAL)
+        return false;
+    return mount("none", where, "tmpfs", 0, "size=2m,nr_inodes=64") == 0;
+}
+
 Test(spool, answers_full_on_a_full_disk_and_takes_mail_again_when_there_is_room)
 {
     struct queue_id id, last = {0};
     unsigned stored = 0;
     struct buf why = BUF_INIT;
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", where, "tmpfs", 0, "size=2m,nr_inodes=64") != 0) {
-        cr_log_warn("needs root: not run");
-        return;
-    }
+    if (geteuid() != 0)
+        cr_skip_test("only root can mount a small disk; the file size limit is tried above");
+    cr_assert(mount_small_disk(), "%s", strerror(errno));
     close_spool();
     close(directory);
     directory = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
