@@ -13,6 +13,7 @@
 struct file_list {
     struct queue_id *ids; /* owned */
     size_t count, next, cap;
+    bool first; /* at the start */
 };
 
 /* --- what is found --- */
@@ -103,9 +104,12 @@ static void read_file(struct qmgr *q, const struct queue_id *id)
         take_found(q, m);
     } else if (found == SPOOL_DAMAGED) {
         struct buf reason = BUF_LIMITED(LOG_LINE_MAX);
-        bool moved = spool_set_aside(&q->spool, q->config.corrupt, id, &name, &reason);
-        log_error("%s: damaged message%s%s: %s", id->text, moved ? " moved to corrupt/" : "", buf_text(&name),
-                  buf_text(&why));
+        if (spool_set_aside(&q->spool, q->config.corrupt, id, &name, &reason))
+            log_error("%s: damaged message moved to corrupt/%s: %s", id->text, buf_text(&name),
+                      buf_text(&why));
+        else
+            log_error("%s: damaged message left in its place (%s): %s", id->text, buf_text(&reason),
+                      buf_text(&why));
         buf_fini(&reason);
     } else if (found == SPOOL_ERROR) {
         log_error("%s: the message cannot be read: %s", id->text, buf_text(&why));
@@ -176,8 +180,9 @@ static void list_file(const struct queue_id *id, void *context)
 
 static void list_unknown(const char *name, void *context)
 {
-    (void)context;
-    log_info("queue/%s is not a message's file: left alone", name);
+    struct file_list *l = context;
+    if (l->first)
+        log_info("queue/%s is not a message's file: left alone", name);
 }
 
 /* Looks for files that nothing is known of; at the start and where a hint may have been lost. */
@@ -187,11 +192,10 @@ static bool look_for_files(struct qmgr *q, struct buf *why)
     if (!q->files) {
         q->files = calloc(1, sizeof *q->files);
         CHECK(q->files != NULL);
+        q->files->first = q->past != NULL;
     }
-    if (!spool_scan(&q->spool, &visitor, q->files, why))
-        return false;
     timer_set(q->loop, &q->files_timer, loop_now(q->loop), files_slice, q);
-    return true;
+    return spool_scan(&q->spool, &visitor, q->files, why);
 }
 
 void qmgr_cleanup_left(struct qmgr *q, struct channel *channel)
