@@ -1,6 +1,5 @@
-/* links: smtpd
- *
- * The SMTP conversation: what the client sends, all at once. The session must end by itself, keep
+/* links: smtpd */
+/* The SMTP conversation: what the client sends, all at once. The session must end by itself, keep
  * to one transaction at a time, and hand over only envelopes without line ends and control
  * characters. */
 #include "lib/base/check.h"
