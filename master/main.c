@@ -256,7 +256,8 @@ static void say_what_is_doubtful(void)
     if (warning)
         log_warning("%s", warning);
     if (wall_landlock_abi() == 0)
-        log_warning("this kernel has no Landlock: processes can be kept from files by their users' rights alone");
+        log_warning("this kernel has no Landlock that is of use (Linux 5.19): processes are kept from files by their "
+                    "users' rights alone");
 }
 
 /* Master's own wall: fewer capabilities, no core file, not to be traced. */

@@ -14,7 +14,7 @@ struct landlock_rule {
     struct span rights; /* letters as in walls.def */
 };
 
-/* The kernel's Landlock version; 0: it has none, or it is switched off. */
+/* The kernel's Landlock version, 2 or higher; 0: it has none that is of use, or it is switched off. */
 unsigned landlock_abi(void);
 
 /* no_new_privs is set already.
