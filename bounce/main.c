@@ -1,13 +1,9 @@
 #include "bounce/report.h"
 #include "lib/log/log.h"
 #include "lib/mail/date.h"
-#include "lib/proc/proc.h"
+#include "lib/proc/submit.h"
 #include "lib/proc/tables.h"
 #include "lib/queue/id.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
 
 enum { CLEANUP_WAIT_S = 100 };
 
@@ -20,19 +16,6 @@ struct bounce {
     struct channel *asker; /* of the request in hand; NULL: it has gone */
 };
 
-/* One notification on its way to cleanup. */
-struct posting {
-    struct bounce *bounce;
-    struct arena *arena;
-    struct report_order order;
-    struct span sender;
-    struct report report;
-    uint64_t at; /* octets written to the spool file */
-    int spool;
-};
-
-CHANNEL_CALL_DECLARE(submit, submitted);
-
 /* --- handing it in ---------------------------------------------------------------- */
 
 static struct msg_submitted try_again(const char *text)
@@ -40,79 +23,25 @@ static struct msg_submitted try_again(const char *text)
     return (struct msg_submitted){.class = 4, .dsn = SPAN("4.3.0"), .text = span_text(text)};
 }
 
-static bool write_piece(struct span piece, void *context)
+static struct msg_submitted submit(struct bounce *b, struct arena *a, const struct report_order *order,
+                                   struct span sender, const struct report *report)
 {
-    struct posting *p = context;
-    while (piece.n) {
-        ssize_t n = pwrite(p->spool, piece.p, piece.n, (off_t)p->at);
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0) {
-            p->at += (uint64_t)n;
-            piece = span_skip(piece, (size_t)n);
-        }
-    }
-    return true;
-}
-
-static bool append_piece(struct span piece, void *context)
-{
-    buf_put(context, piece);
-    return true;
-}
-
-/* A spool file with the report in it. result: its handle, or 0 */
-static uint64_t spool_report(struct posting *p, struct channel *cleanup, uint64_t size, mono_ms deadline)
-{
-    struct buf body = BUF_INIT;
-    struct frame reply = {0};
-    struct msg_spool_made made = {0};
-    msg_spool_wanted_put(&body, &(struct msg_spool_wanted){.size = size});
-    enum call_result result = channel_call(cleanup, MSG_spool_wanted, buf_span(&body), NULL, 0, deadline,
-                                           MSG_spool_made, p->arena, &reply);
-    buf_fini(&body);
-    if (result != CALL_OK || !msg_spool_made_get(p->arena, reply.body, &made))
-        return 0;
-    p->spool = frame_take_fd(&reply, 0);
-    bool good = p->spool >= 0 && made.handle && write_piece(buf_span(&p->report.head), p) &&
-                (!p->report.whole || original_each(p->order.original, write_piece, p)) &&
-                write_piece(buf_span(&p->report.tail), p);
-    if (p->spool >= 0)
-        close(p->spool);
-    return good ? made.handle : 0;
-}
-
-static struct msg_submitted submit_report(struct posting *p)
-{
-    const struct msg_notify *about = p->order.about;
-    const mono_ms deadline = clock_after(CLEANUP_WAIT_S);
-    uint64_t size = p->report.head.len + p->report.tail.len + (p->report.whole ? p->order.original->size : 0);
-    struct msg_recipient to = {.address = p->order.to, .original = p->order.to};
-    struct msg_submit m = {.id = p->order.id,
-                           .sender = p->sender,
+    const struct original *original = order->original;
+    struct msg_recipient to = {.address = order->to, .original = order->to};
+    struct msg_submit m = {.id = order->id,
+                           .sender = sender,
                            .recipients = {&to, 1},
-                           .flags = SUBMIT_BOUNCE | (about->flags & SUBMIT_SMTPUTF8),
-                           .arrival_us = (uint64_t)p->order.now_us,
-                           .encoding = p->report.eight_bit ? 8 : 0};
-    struct buf text = BUF_LIMITED(SUBMIT_INLINE_MAX);
-    struct msg_submitted answer = try_again("the cleanup service does not answer");
-    struct channel *cleanup = proc_channel(p->bounce->proc, "cleanup", deadline);
-    if (cleanup && size <= SUBMIT_INLINE_MAX) {
-        buf_put(&text, buf_span(&p->report.head));
-        if (p->report.whole && !original_each(p->order.original, append_piece, &text))
-            cleanup = NULL;
-        buf_put(&text, buf_span(&p->report.tail));
-        m.text = buf_span(&text);
-    } else if (cleanup) {
-        m.spool = spool_report(p, cleanup, size, deadline);
-        m.spool_size = p->at;
-        if (m.spool == 0)
-            cleanup = NULL;
+                           .flags = SUBMIT_BOUNCE | (order->about->flags & SUBMIT_SMTPUTF8),
+                           .arrival_us = (uint64_t)order->now_us,
+                           .encoding = report->eight_bit ? 8 : 0};
+    struct submit_text text = {.head = buf_span(&report->head), .fd = -1, .tail = buf_span(&report->tail)};
+    if (report->whole) {
+        text.middle = original->text;
+        text.fd = original->fd;
+        text.offset = original->offset;
+        text.size = original->size;
     }
-    if (cleanup && CHANNEL_CALL(cleanup, p->arena, deadline, submit, &m, submitted, &answer) != CALL_OK)
-        answer = try_again("the cleanup service does not answer");
-    buf_fini(&text);
-    return answer;
+    return proc_submit(b->proc, a, &m, &text, clock_after(CLEANUP_WAIT_S));
 }
 
 /* --- whom to tell ------------------------------------------------------------------ */
@@ -138,16 +67,16 @@ static struct span with_domain(struct arena *a, struct span address, struct span
 static struct msg_submitted post(struct bounce *b, struct arena *a, const struct report_order *order, struct span sender,
                                  const char *who)
 {
-    struct posting p = {.bounce = b, .arena = a, .order = *order, .sender = sender, .spool = -1};
-    report_make(&b->report, order, &p.report);
-    struct msg_submitted answer = submit_report(&p);
+    struct report report;
+    report_make(&b->report, order, &report);
+    struct msg_submitted answer = submit(b, a, order, sender, &report);
     if (answer.class == 0)
         log_info("%.*s: %s %s notification: %.*s", SPAN_ARG(order->about->id), who, kinds[order->about->kind].noun,
                  SPAN_ARG(order->id));
     else
         log_warning("%.*s: %s %s notification: %.*s", SPAN_ARG(order->about->id), who,
                     kinds[order->about->kind].noun, SPAN_ARG(answer.text));
-    report_fini(&p.report);
+    report_fini(&report);
     return answer;
 }
 
