@@ -20,6 +20,15 @@ static void child_ended(int signo, void *context)
     }
 }
 
+/* result: false after proc_trouble() */
+static bool read_parameters(struct deliver *d)
+{
+    d->main = proc_params_main(d->proc);
+    d->virtual = d->main ? proc_params_virtual(d->proc) : NULL;
+    d->local = d->virtual ? proc_params_local(d->proc) : NULL;
+    return d->local != NULL;
+}
+
 static void *start(struct proc *p)
 {
     struct deliver *d = ARENA_NEW(proc_arena(p), struct deliver);
@@ -27,7 +36,7 @@ static void *start(struct proc *p)
     struct buf why = BUF_INIT;
     d->proc = p;
     list_init(&d->owners);
-    if (!(d->main = proc_params_main(p)) || !(d->virtual = proc_params_virtual(p)))
+    if (!read_parameters(d))
         return NULL;
     if (!param_expand_name(proc_arena(p), proc_settings(p), SPAN("syslog_name"), &name, &why))
         name = SPAN("postfix");
@@ -35,6 +44,18 @@ static void *start(struct proc *p)
     buf_fini(&why);
     loop_on_signal(proc_loop(p), SIGCHLD, child_ended, d);
     return d;
+}
+
+/* Processes that run were begun with the old settings; whoever asks from now on gets a new one. */
+static void reload(struct proc *p, void *own)
+{
+    struct deliver *d = own, before = *d;
+    (void)p;
+    if (!read_parameters(d)) {
+        d->main = before.main;
+        d->virtual = before.virtual;
+        d->local = before.local;
+    }
 }
 
 static const struct message_handler requests[] = {
@@ -47,6 +68,6 @@ static const struct message_handler requests[] = {
 int main(void)
 {
     static const struct proc_spec spec = {
-        .program = "deliver", .kind = PROC_BROKER, .requests = requests, .start = start};
+        .program = "deliver", .kind = PROC_BROKER, .requests = requests, .start = start, .reload = reload};
     return proc_main(&spec);
 }

@@ -1,8 +1,6 @@
 #include "deliver/deliver.h"
 #include "lib/base/check.h"
 #include "lib/log/log.h"
-#include "lib/param/facts.h"
-#include "lib/param/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,13 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A process that runs as one owner. */
+/* A process that runs for one purpose. */
 struct owner {
     struct list node;
-    struct deliver *deliver;
-    struct identity id;    /* texts in arena */
+    struct purpose purpose; /* texts in arena */
+    uint64_t generation;    /* of the settings that it was begun with */
     struct arena arena;
-    struct channel *child; /* its channel on descriptor 3 */
+    struct channel *child;  /* its channel on descriptor 3 */
 };
 
 static void child_frame(struct channel *c, struct frame *f, void *context)
@@ -34,38 +32,51 @@ static void child_closed(struct channel *c, void *context)
     free(owner);
 }
 
-static struct owner *find_owner(struct deliver *d, const struct identity *id)
+static bool same_text(const char *a, const char *b)
+{
+    return span_eq(span_text(a), span_text(b));
+}
+
+static struct owner *find_owner(struct deliver *d, const struct purpose *p)
 {
     LIST_EACH (node, after, &d->owners) {
         struct owner *owner = LIST_ENTRY(node, struct owner, node);
-        if (owner->id.uid == id->uid && owner->id.gid == id->gid &&
-            span_eq(span_text(owner->id.home), span_text(id->home)) && !channel_is_closed(owner->child))
+        const struct purpose *q = &owner->purpose;
+        if (q->kind == p->kind && q->id.uid == p->id.uid && q->id.gid == p->id.gid && same_text(q->base, p->base) &&
+            same_text(q->user, p->user) && same_text(q->service, p->service) &&
+            owner->generation == proc_boot(d->proc)->generation && !channel_is_closed(owner->child))
             return owner;
     }
     return NULL;
 }
 
-static void send_begin(struct owner *owner, int base)
+static const char *keep_text(struct arena *a, const char *text)
 {
-    const struct deliver *d = owner->deliver;
-    const struct setting *host = settings_get(proc_settings(d->proc), SPAN(FACT_HOSTNAME));
+    return text ? arena_text(a, span_text(text)) : NULL;
+}
+
+static void send_begin(struct deliver *d, struct owner *owner, int base)
+{
     struct buf body = BUF_INIT;
-    const char *name = arena_printf(&owner->arena, "%s/mailbox", d->log_name);
-    msg_mailbox_begin_put(&body, &(struct msg_mailbox_begin){.log_target = proc_boot(d->proc)->log_target,
-                                                            .log_host = host ? host->value : SPAN("localhost"),
-                                                            .log_name = span_text(name)});
+    purpose_put_begin(d, &owner->purpose, &body);
     channel_notify(owner->child, MSG_mailbox_begin, buf_span(&body), &base, 1);
     buf_fini(&body);
 }
 
+/* Those who run commands are not behind a wall, so what they run could write into the log. */
+static bool has_log(const struct purpose *p)
+{
+    return p->kind != OWNER_COMMANDS && p->kind != OWNER_PIPE;
+}
+
 /* result: NULL with errno */
-static struct owner *start_owner(struct deliver *d, const struct identity *id)
+static struct owner *start_owner(struct deliver *d, const struct purpose *p)
 {
     static const struct channel_handler handler = {child_frame, child_closed};
-    int fd = -1, base = open(id->home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = -1, base = open(p->base, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (base < 0)
         return NULL;
-    pid_t pid = spawn(d, "mailbox", id, &fd);
+    pid_t pid = spawn(d, "mailbox", &p->id, has_log(p) ? proc_log_fd(d->proc) : -1, &fd);
     if (pid < 0) {
         int error = errno;
         close(base);
@@ -74,13 +85,19 @@ static struct owner *start_owner(struct deliver *d, const struct identity *id)
     }
     struct owner *owner = calloc(1, sizeof *owner);
     CHECK(owner != NULL);
-    owner->deliver = d;
-    owner->id = *id;
-    owner->id.user = id->user ? arena_text(&owner->arena, span_text(id->user)) : NULL;
-    owner->id.home = arena_text(&owner->arena, span_text(id->home));
+    owner->purpose = *p;
+    owner->purpose.id.user = keep_text(&owner->arena, p->id.user);
+    owner->purpose.id.home = keep_text(&owner->arena, p->id.home);
+    owner->purpose.id.shell = keep_text(&owner->arena, p->id.shell);
+    owner->purpose.base = keep_text(&owner->arena, p->base);
+    owner->purpose.user = keep_text(&owner->arena, p->user);
+    owner->purpose.mailbox = keep_text(&owner->arena, p->mailbox);
+    owner->purpose.service = keep_text(&owner->arena, p->service);
+    owner->purpose.arguments = arena_dup(&owner->arena, p->arguments);
+    owner->generation = proc_boot(d->proc)->generation;
     owner->child = channel_open(proc_loop(d->proc), fd, "mailbox", &handler, owner);
     list_push(&d->owners, &owner->node);
-    send_begin(owner, base);
+    send_begin(d, owner, base);
     close(base);
     return owner;
 }
@@ -93,9 +110,9 @@ static void answer(struct channel *c, uint64_t id, const struct msg_owner_made *
     buf_fini(&body);
 }
 
-static void refuse(struct channel *c, uint64_t id, unsigned class, const char *dsn, const char *text)
+static void refuse(struct channel *c, uint64_t id, struct refusal no)
 {
-    struct msg_owner_made m = {.class = class, .dsn = span_text(dsn), .text = span_text(text)};
+    struct msg_owner_made m = {.class = no.class, .dsn = span_text(no.dsn), .text = span_text(no.text)};
     answer(c, id, &m, -1);
 }
 
@@ -105,41 +122,35 @@ static void introduce(struct channel *c, uint64_t request, struct owner *owner)
     int ends[2];
     struct buf body = BUF_INIT;
     if (!channel_pair(ends)) {
-        refuse(c, request, 4, "4.3.0", strerror(errno));
+        refuse(c, request, (struct refusal){4, "4.3.0", strerror(errno)});
         return;
     }
     msg_mailbox_caller_put(&body, &(struct msg_mailbox_caller){.name = span_text(channel_peer(c))});
     channel_notify(owner->child, MSG_mailbox_caller, buf_span(&body), &ends[1], 1);
     buf_fini(&body);
-    struct msg_owner_made m = {.class = 2, .home = span_text(owner->id.home)};
+    struct msg_owner_made m = {
+        .class = 2, .home = span_text(owner->purpose.id.home), .shell = span_text(owner->purpose.id.shell)};
     answer(c, request, &m, ends[0]);
     close(ends[0]);
     close(ends[1]);
 }
 
-/* Who is wanted, by our own knowledge.
- * result: NULL, or the text of a refusal, whose class and code are set */
-static const char *identify(struct deliver *d, struct arena *a, const struct msg_owner_wanted *m, struct identity *id,
-                            unsigned *class, const char **dsn)
+/* The purpose's process, started where there is none. */
+static void serve(struct deliver *d, struct arena *a, struct channel *c, uint64_t request, const struct purpose *p)
 {
-    *class = 5;
-    *dsn = "5.3.0";
-    if (m->kind == OWNER_VIRTUAL) {
-        if (!span_eq(m->base, d->virtual->virtual_mailbox_base) || m->base.n == 0)
-            return "the base directory is not virtual_mailbox_base";
-        *id = (struct identity){(uid_t)m->uid, (gid_t)m->gid, NULL, arena_text(a, m->base)};
-        return identity_refused(d, id);
+    struct owner *owner = find_owner(d, p);
+    if (!owner)
+        owner = start_owner(d, p);
+    if (owner) {
+        introduce(c, request, owner);
+    } else if (errno == ENOENT && p->kind == OWNER_USER) {
+        struct msg_owner_made m = {
+            .class = 2, .no_home = 1, .home = span_text(p->id.home), .shell = span_text(p->id.shell)};
+        answer(c, request, &m, -1);
+    } else {
+        const char *why = arena_printf(a, "%s: %s", p->base, strerror(errno));
+        refuse(c, request, (struct refusal){4, "4.2.0", why});
     }
-    if (span_find(m->user, '\0') < m->user.n)
-        return "no such user";
-    int found = identity_of_user(a, arena_text(a, m->user), id);
-    if (found < 0) {
-        *class = 4;
-        *dsn = "4.3.0";
-        return "the system's user database does not answer";
-    }
-    *dsn = found ? *dsn : "5.1.1";
-    return found ? identity_refused(d, id) : "no such user";
 }
 
 void handle_owner_wanted(struct channel *c, struct frame *f, void *context)
@@ -147,21 +158,14 @@ void handle_owner_wanted(struct channel *c, struct frame *f, void *context)
     struct deliver *d = context;
     struct arena scratch = ARENA_INIT;
     struct msg_owner_wanted m;
-    struct identity id;
-    unsigned class;
-    const char *dsn, *why;
-    if (!msg_owner_wanted_get(&scratch, f->body, &m)) {
-        refuse(c, f->id, 4, "4.3.0", "malformed request");
-    } else if ((why = identify(d, &scratch, &m, &id, &class, &dsn))) {
-        refuse(c, f->id, class, dsn, why);
-    } else {
-        struct owner *owner = find_owner(d, &id);
-        if (!owner)
-            owner = start_owner(d, &id);
-        if (owner)
-            introduce(c, f->id, owner);
-        else
-            refuse(c, f->id, 4, "4.2.0", arena_printf(&scratch, "%s: %s", id.home, strerror(errno)));
-    }
+    struct purpose p;
+    struct span peer = span_text(channel_peer(c)); /* "service/slot", as master told it */
+    struct refusal no = {4, "4.3.0", "malformed request"};
+    if (msg_owner_wanted_get(&scratch, f->body, &m))
+        no = purpose_of(d, &scratch, &m, span_slice(peer, 0, span_rfind(peer, '/')), &p);
+    if (no.text)
+        refuse(c, f->id, no);
+    else
+        serve(d, &scratch, c, f->id, &p);
     arena_fini(&scratch);
 }

@@ -45,7 +45,7 @@ static const char *identify(struct deliver *d, struct arena *a, const struct msg
                             struct identity *id)
 {
     const char *home = arena_text(a, m->home);
-    *id = (struct identity){(uid_t)m->uid, (gid_t)m->gid, NULL, home};
+    *id = (struct identity){(uid_t)m->uid, (gid_t)m->gid, NULL, home, NULL};
     if (m->system_user) {
         int found = identity_of_user(a, arena_text(a, m->user), id);
         if (found <= 0)
@@ -101,7 +101,7 @@ static void begin(struct deliver *d, const struct session *s, const struct ident
     struct buf body = BUF_INIT, program = BUF_INIT;
     int fd;
     buf_printf(&program, "%.*sbox", SPAN_ARG(s->wanted.service));
-    pid_t pid = spawn(d, buf_text(&program), id, &fd);
+    pid_t pid = spawn(d, buf_text(&program), id, proc_log_fd(d->proc), &fd);
     if (pid < 0) {
         log_warning("cannot start a mailbox session: %s", strerror(errno));
     } else {

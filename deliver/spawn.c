@@ -34,7 +34,7 @@ int identity_of_user(struct arena *a, const char *name, struct identity *id)
     if (!user)
         return error == 0 || error == ENOENT || error == ESRCH ? 0 : -1;
     *id = (struct identity){user->pw_uid, user->pw_gid, arena_text(a, span_text(user->pw_name)),
-                            arena_text(a, span_text(user->pw_dir))};
+                            arena_text(a, span_text(user->pw_dir)), arena_text(a, span_text(user->pw_shell))};
     return 1;
 }
 
@@ -63,7 +63,7 @@ _Noreturn static void run_child(const struct identity *id, int libexec, const ch
     signal(SIGPIPE, SIG_DFL);
     /* Away from the numbers that are about to be used. */
     channel = fcntl(channel, F_DUPFD, 10);
-    log = fcntl(log, F_DUPFD, 10);
+    log = log < 0 ? open("/dev/null", O_WRONLY) : fcntl(log, F_DUPFD, 10);
     libexec = fcntl(libexec, F_DUPFD, 10);
     if (channel < 0 || libexec < 0 || log < 0 || dup2(channel, CHILD_CHANNEL) < 0 || dup2(log, CHILD_LOG) < 0)
         _exit(71);
@@ -76,7 +76,7 @@ _Noreturn static void run_child(const struct identity *id, int libexec, const ch
     _exit(72);
 }
 
-pid_t spawn(const struct deliver *d, const char *program, const struct identity *id, int *channel_fd)
+pid_t spawn(const struct deliver *d, const char *program, const struct identity *id, int log, int *channel_fd)
 {
     int ends[2];
     if (!channel_pair(ends))
@@ -84,7 +84,7 @@ pid_t spawn(const struct deliver *d, const char *program, const struct identity 
     log_flush();
     pid_t pid = fork();
     if (pid == 0)
-        run_child(id, proc_directory(d->proc, "libexec"), program, ends[1], proc_log_fd(d->proc));
+        run_child(id, proc_directory(d->proc, "libexec"), program, ends[1], log);
     int error = errno;
     close(ends[1]);
     if (pid < 0)

@@ -10,7 +10,7 @@ enum { BOXES_OPEN_MAX = 32 }; /* Maildirs kept open */
 
 struct boxes;
 
-/* base: borrowed for its life. l: batches are committed at the end of its step. */
+/* base: borrowed for its life; AT_FDCWD: paths are absolute. l: batches are committed at the end of its step. */
 struct boxes *boxes_new(struct loop *l, int base);
 
 /* Takes one request; it is answered on c when its batch is committed, or at once where it

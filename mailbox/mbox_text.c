@@ -1,5 +1,6 @@
 #include "mailbox/mbox_text.h"
 #include "lib/mail/address.h"
+#include "mailbox/text_turn.h"
 
 #include <errno.h>
 #include <time.h>
@@ -7,86 +8,46 @@
 
 enum { GATHER = 64 * 1024, READ_SIZE = 4096 };
 
-/* A message being turned. */
-struct turning {
+/* A message on its way to the sink. */
+struct copying {
     mbox_sink sink;
     void *context;
     struct buf out;
+    struct text_turn turn;
     bool good;
-    bool line_start; /* the next octet begins a line */
-    size_t matched;  /* octets of "From " held back at the start of a line */
-    char last;
 };
 
-static const struct span from = SPAN_INIT("From ");
-
-static void flush(struct turning *t)
+static void flush(struct copying *c)
 {
-    if (t->good && t->out.len)
-        t->good = t->sink(buf_span(&t->out), t->context);
-    buf_clear(&t->out);
+    if (c->good && c->out.len)
+        c->good = c->sink(buf_span(&c->out), c->context);
+    buf_clear(&c->out);
 }
 
-static void put(struct turning *t, struct span s)
+static void copy(struct copying *c, struct span s)
 {
-    if (s.n == 0 || !t->good)
-        return;
-    buf_put(&t->out, s);
-    t->last = s.p[s.n - 1];
-    if (t->out.len >= GATHER)
-        flush(t);
-}
-
-/* What was held back is not "From ". */
-static void release(struct turning *t)
-{
-    put(t, span_slice(from, 0, t->matched));
-    t->matched = 0;
-    t->line_start = false;
-}
-
-/* Takes octets at the start of a line. result: how many */
-static size_t match_from(struct turning *t, struct span s)
-{
-    size_t i = 0;
-    while (i < s.n && t->matched < from.n && s.p[i] == from.p[t->matched])
-        i++, t->matched++;
-    if (t->matched == from.n)
-        put(t, SPAN(">"));
-    if (t->matched == from.n || i < s.n)
-        release(t);
-    return i;
-}
-
-static void turn(struct turning *t, struct span s)
-{
-    while (s.n && t->good) {
-        if (t->line_start) {
-            s = span_skip(s, match_from(t, s));
-            continue;
-        }
-        size_t n = span_find(s, '\n');
-        t->line_start = n < s.n;
-        n += t->line_start;
-        put(t, span_slice(s, 0, n));
-        s = span_skip(s, n);
+    while (s.n && c->good) {
+        text_turn_put(&c->turn, span_slice(s, 0, GATHER));
+        if (c->out.len >= GATHER)
+            flush(c);
+        s = span_skip(s, GATHER);
     }
 }
 
-static void turn_file(struct turning *t, const struct mbox_message *m)
+static void copy_file(struct copying *c, const struct mbox_message *m)
 {
     char piece[READ_SIZE];
-    for (uint64_t done = 0; done < m->size && t->good;) {
+    for (uint64_t done = 0; done < m->size && c->good;) {
         size_t room = m->size - done < sizeof piece ? (size_t)(m->size - done) : sizeof piece;
         ssize_t n = pread(m->fd, piece, room, (off_t)(m->offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
             errno = n < 0 ? errno : ENODATA;
-            t->good = false;
+            c->good = false;
             return;
         }
-        turn(t, span_of(piece, (size_t)n));
+        copy(c, span_of(piece, (size_t)n));
         done += (uint64_t)n;
     }
 }
@@ -111,18 +72,16 @@ void mbox_text_put_first_line(struct buf *out, const struct mbox_message *m)
 
 bool mbox_text_each(const struct mbox_message *m, mbox_sink sink, void *context)
 {
-    struct turning t = {.sink = sink, .context = context, .good = true, .line_start = true};
-    mbox_text_put_first_line(&t.out, m);
-    put(&t, m->top);
+    struct copying c = {.sink = sink, .context = context, .good = true};
+    c.turn = (struct text_turn){.out = &c.out, .quote_from = true, .blank_end = true};
+    mbox_text_put_first_line(&c.out, m);
+    buf_put(&c.out, m->top);
     if (m->fd < 0)
-        turn(&t, m->text);
+        copy(&c, m->text);
     else
-        turn_file(&t, m);
-    release(&t);
-    if (t.last != '\n')
-        put(&t, SPAN("\n"));
-    put(&t, SPAN("\n"));
-    flush(&t);
-    buf_fini(&t.out);
-    return t.good;
+        copy_file(&c, m);
+    text_turn_end(&c.turn);
+    flush(&c);
+    buf_fini(&c.out);
+    return c.good;
 }

@@ -117,6 +117,12 @@ static uint64_t share_of_limit(const struct child *c)
     return p->limit / p->processes + (place < p->limit % p->processes ? 1 : 0);
 }
 
+/* qmgr delivers to them; deliver runs the commands of those that are pipes. */
+static bool knows_services(const struct child *c)
+{
+    return strcmp(c->plan->program->name, "qmgr") == 0 || strcmp(c->plan->program->name, "deliver") == 0;
+}
+
 static void send_boot(struct child *c)
 {
     const struct master *m = c->master;
@@ -132,7 +138,7 @@ static void send_boot(struct child *c)
         .wakeup = (uint64_t)c->plan->wakeup,
     };
     int fds[] = {c->plan->settings, m->log_fd};
-    if (strcmp(c->plan->program->name, "qmgr") == 0)
+    if (knows_services(c))
         boot.services = c->config->services;
     CHILD_NOTIFY(c, boot, &boot, fds, 2);
 }
@@ -144,7 +150,7 @@ void child_tell_settings(struct child *c)
     c->config = c->crew->config;
     c->config->users++;
     c->plan = c->crew->plan;
-    if (strcmp(c->plan->program->name, "qmgr") == 0)
+    if (knows_services(c))
         settings.services = c->config->services;
     give_files(c);
     CHILD_NOTIFY(c, settings, &settings, &c->plan->settings, 1);

@@ -187,7 +187,7 @@ static void send_store(struct virtual *v, struct attempt *t, struct channel *c, 
     *s = (struct storing){t, verdict};
     maildir_put_delivery_headers(&top, t->m.sender, r->original.n ? r->original : r->address, r->address);
     struct msg_store m = {
-        .format = STORE_MAILDIR,
+        .format = path.p[path.n - 1] == '/' ? STORE_MAILDIR : STORE_MBOX,
         .path = path,
         .queue_id = t->m.id,
         .number = r->number,
@@ -242,8 +242,8 @@ static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_r
                !look_id(v, v->gids, "virtual_gid_maps", address, &gid, &why)) {
         log_warning("%s", buf_text(&why));
         refuse(t, verdict, 4, "4.3.5", SPAN("mail system configuration error"));
-    } else if (path.len == 0 || path.data[path.len - 1] != '/') {
-        refuse(t, verdict, 4, "4.3.5", SPAN("mailbox is not a maildir: its path does not end in \"/\""));
+    } else if (path.len == 0) {
+        refuse(t, verdict, 4, "4.3.5", SPAN("the mailbox has no path"));
     } else if (is_loop(t, r)) {
         refuse(t, verdict, 5, "5.4.6",
                span_text(arena_printf(&t->arena, "mail forwarding loop for %.*s", SPAN_ARG(r->address))));

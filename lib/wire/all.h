@@ -25,7 +25,8 @@
     M(pop3_settings)                                                                                         \
     M(lookup) M(lookup_answer)                                                                              \
     M(client_event) M(client_counts) M(client_left)                                                          \
-    M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(stored)                      \
+    M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(forward_item) M(stored)      \
+    M(include) M(run)                                                                                        \
     M(journal_entry) M(resolve) M(resolved)                                                                 \
     M(tool_list) M(tool_recipient) M(tool_message) M(tool_listed) M(tool_flush) M(tool_change) M(tool_done)
 

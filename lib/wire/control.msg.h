@@ -41,7 +41,7 @@ MESSAGE(0x0104, service, SERVICE);
     F(3, num, slot, "which of the service's processes this is, from 0; a new one takes over a dead one's slot") \
     F(4, num, limit, "sessions (hosts) this process may hold; 0: no limit")                                  \
     F(5, num, generation, "counts reloads")                                                                  \
-    F(6, list_service, services, "the delivery services, for qmgr")                                          \
+    F(6, list_service, services, "the delivery services, for qmgr and deliver")                                          \
     F(7, bytes, arguments, "as in service")                                                                  \
     F(8, num, flags, "BOOT_*")                                                                               \
     F(9, bytes, log_target, "stdout, syslog or the path of a file: how lines are to look")                   \
