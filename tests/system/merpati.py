@@ -176,12 +176,13 @@ class Master(Process):
 
     USERS = ("smtpd", "cleanup", "pickup", "qmgr", "rewrite", "local", "bounce", "login", "auth", "proxymap", "anvil")
 
-    def start_as_root(self, libexec=None):
-        """With the users of the server in an /etc/passwd that nobody else sees: merpati-<USERS[i]> is 7000 + i."""
+    def start_as_root(self, libexec=None, users=()):
+        """With the users of the server in an /etc/passwd that nobody else sees: merpati-<USERS[i]> is 7000 + i.
+        users: lines of further ones"""
         passwd = self.dir / "passwd"
         passwd.write_text(open("/etc/passwd").read() + "".join(
             f"merpati-{name}:x:{7000 + i}:{7000 + i}::/nonexistent:/usr/sbin/nologin\n"
-            for i, name in enumerate(self.USERS)))
+            for i, name in enumerate(self.USERS)) + "".join(line + "\n" for line in users))
         self.spawn("unshare", "-m", "sh", "-c", f"mount --bind {passwd} /etc/passwd && "
                    f"exec {MASTER} -d -c {self.etc} -x {libexec or self.libexec}")
 
