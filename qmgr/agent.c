@@ -30,11 +30,12 @@ struct service {
     unsigned limit;
     const struct habit *habit;
     enum answer_kind kind;
-    bool gone;           /* not in master.cf any more */
-    struct list agents;  /* struct agent */
-    struct list waiting; /* struct attempt: there is no channel for them yet */
-    unsigned channels;   /* agents, but those that are retired */
-    bool asked;          /* master makes a channel */
+    bool gone;             /* not in master.cf any more */
+    struct list agents;    /* struct agent */
+    struct list waiting;   /* struct attempt: there is no channel for them yet */
+    unsigned channels;     /* agents, but those that are retired */
+    bool asked;            /* master makes a channel */
+    int64_t not_before_us; /* none could be had: not asked again before that */
 };
 
 /* One of its processes. */
@@ -414,6 +415,7 @@ static void channel_came(struct channel *c, unsigned slot, void *context)
     (void)slot;
     s->asked = false;
     if (!c) {
+        s->not_before_us = qmgr_now(q) + SECOND_US;
         if (s->channels == 0)
             service_unavailable(s);
         return;
@@ -463,7 +465,7 @@ static bool wants_channel(const struct service *s, const struct agent *best)
 {
     unsigned most =
         s->habit->channels && (!s->limit || s->habit->channels < s->limit) ? s->habit->channels : s->limit;
-    if (s->asked || (most && s->channels >= most))
+    if (s->asked || qmgr_now(s->q) < s->not_before_us || (most && s->channels >= most))
         return false;
     return !best || is_slow(s->q, best) || (s->habit->depth && best->in_flight >= s->habit->depth / 2);
 }

@@ -46,7 +46,6 @@ enum message_flag {
     MESSAGE_DELETED = 4,      /* goes as soon as nothing is under way */
     MESSAGE_FINISHED = 8,     /* over; its stored form is being removed */
     MESSAGE_NOTIFYING = 16,   /* a notification is under way: nothing else happens to it */
-    MESSAGE_SPILLING = 32,    /* its cleanup process was asked to make a file of it */
     MESSAGE_FILE = 64,        /* it is a file of its own (place tells where it was before) */
     MESSAGE_TRIED = 128,      /* one attempt or more has begun */
     MESSAGE_AGENT_DIED = 256, /* at its last attempt */

@@ -263,7 +263,7 @@ bool past_apply(struct qmgr *q, struct message *m)
 {
     struct past *p = past_find(q, &m->id);
     if (p) {
-        m->flags |= p->flags & ~(uint32_t)MESSAGE_FINISHED;
+        m->flags |= (p->flags & ~(uint32_t)MESSAGE_FINISHED) | (p->count ? MESSAGE_TRIED : 0);
         for (uint32_t i = 0; i < m->recipient_count && i < p->count; i++)
             apply_recipient(q, m, &m->recipients[i], &p->recipients[i]);
         past_stand(q, &m->id, &m->standing);

@@ -153,7 +153,7 @@ void store_handle_intake(struct channel *channel, struct frame *f, void *context
 void store_move_to_file(struct qmgr *q, struct message *m)
 {
     struct segment *s = store_find_segment(q, &m->place);
-    m->flags = (m->flags | MESSAGE_FILE) & ~(uint32_t)MESSAGE_SPILLING;
+    m->flags |= MESSAGE_FILE;
     if (!s)
         return;
     s->live--;

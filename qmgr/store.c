@@ -89,7 +89,7 @@ void store_count_in(struct qmgr *q, struct message *m)
         store_know_segment(q, &m->place)->live++;
         spill_later(q, &m->id, q->config.spill_after_s ? q->config.spill_after_s : SPILL_AFTER_S);
     }
-    q->fresh++;
+    q->fresh += !(m->flags & MESSAGE_TRIED);
     notify_found(q, &m->id);
 }
 
@@ -215,10 +215,6 @@ static void handle_spilled(struct channel *channel, struct frame *f, void *conte
     struct message *m = schedule_find(&q->schedule, s.id);
     if (s.error.n) {
         log_warning("%s: cannot make a file of the message: %.*s", id.text, SPAN_ARG(s.error));
-        if (m)
-            m->flags &= ~(uint32_t)MESSAGE_SPILLING;
-        if (m)
-            spill_later(q, &id, SPILL_AGAIN_S);
     } else if (m && !(m->flags & MESSAGE_FILE)) {
         store_move_to_file(q, m);
     } else if (!m && store_find_tomb(q, &id)) {
@@ -234,21 +230,19 @@ const struct message_handler qmgr_notices[] = {
     {0, NULL},
 };
 
-static bool ask_spill(struct qmgr *q, struct message *m)
+static void ask_spill(struct qmgr *q, struct message *m)
 {
     struct cleaner *c = store_cleaner_of_slot(q, m->place.slot);
     struct buf body = BUF_INIT;
     if (!c || !c->spills)
-        return false;
+        return;
     msg_spill_put(&body, &(struct msg_spill){.id = queue_id_span(&m->id),
                                              .segment = m->place.segment,
                                              .offset = m->place.offset,
                                              .length = m->place.length,
                                              .generation = m->place.generation});
-    bool sent = channel_notify(c->channel, MSG_spill, buf_span(&body), NULL, 0);
+    channel_notify(c->channel, MSG_spill, buf_span(&body), NULL, 0);
     buf_fini(&body);
-    m->flags |= sent ? MESSAGE_SPILLING : 0;
-    return sent;
 }
 
 static void spill_old(struct qmgr *q)
@@ -260,8 +254,11 @@ static void spill_old(struct qmgr *q)
         q->spill_first = (q->spill_first + 1) % q->spill_cap;
         q->spill_count--;
         struct message *m = schedule_find(&q->schedule, queue_id_span(&w.id));
-        if (m && !(m->flags & (MESSAGE_FILE | MESSAGE_SPILLING | MESSAGE_FINISHED)) && !ask_spill(q, m))
-            spill_later(q, &w.id, SPILL_AGAIN_S);
+        if (!m || (m->flags & (MESSAGE_FILE | MESSAGE_FINISHED)))
+            continue;
+        /* Until it has happened: the one that is asked may die of it. */
+        ask_spill(q, m);
+        spill_later(q, &w.id, q->config.spill_after_s ? q->config.spill_after_s : SPILL_AGAIN_S);
     }
 }
 

@@ -396,6 +396,26 @@ Test(qmgr, makes_files_of_slow_mail_and_lets_segments_be_used_again, .timeout = 
     world_end(w);
 }
 
+Test(qmgr, asks_the_next_cleanup_process_for_what_the_last_one_did_not_spill, .timeout = 30)
+{
+    struct world *w = world_new("minimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n");
+    w->lazy_spill = true;
+    world_mail(w, (struct mail){.sender = "a@b.org", .to = {"later@local.x"}, .text = "slow\n"});
+    world_run_ms(w, 2300);
+    cr_assert_geq(w->spills, 1u);
+    cr_expect_not(has_file(w->queue));
+
+    channel_close(&w->to_qmgr);
+    world_run_ms(w, 50);
+    w->lazy_spill = false;
+    world_cleanup(w);
+    world_run_ms(w, 2300);
+
+    cr_expect(has_file(w->queue));
+    cr_expect_eq(asked_times(w, "local", NULL), 1u);
+    world_end(w);
+}
+
 Test(qmgr, forgets_finished_mail_once_its_segment_is_used_anew, .timeout = 30)
 {
     struct world *w = world_new(QUICK);

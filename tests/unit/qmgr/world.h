@@ -56,6 +56,7 @@ struct world {
     struct spool spool;
     struct channel *to_qmgr, *of_qmgr; /* the two ends of its channel */
     unsigned spills, recycles, recycled;
+    bool lazy_spill;   /* spill is only counted */
     bool lazy_recycle; /* recycle is only counted */
 
     struct list wishes; /* struct wish */
@@ -317,7 +318,9 @@ static inline void cleanup_frame(struct channel *c, struct frame *f, void *conte
     struct world *w = context;
     struct msg_spill spill;
     struct msg_recycle recycle;
-    if (f->type == MSG_spill && msg_spill_get(NULL, f->body, &spill))
+    if (f->type == MSG_spill && w->lazy_spill)
+        w->spills++;
+    else if (f->type == MSG_spill && msg_spill_get(NULL, f->body, &spill))
         spill_one(w, c, &spill);
     if (f->type == MSG_recycle && msg_recycle_get(NULL, f->body, &recycle))
         recycle_one(w, c, &recycle);
