@@ -223,25 +223,50 @@ static void watch_signals(struct master *m)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Leaves whoever started us; result: false in the process that waits for nothing more. */
+/* Stays with whoever started us until the server can be asked for its status. */
+static _Noreturn void wait_for_server(int fd)
+{
+    char word;
+    ssize_t n;
+    while ((n = read(fd, &word, 1)) < 0 && errno == EINTR)
+        ;
+    if (n != 1)
+        fprintf(stderr, "master: fatal: the server has ended at once; see its log\n");
+    _exit(n == 1 ? 0 : 1); /* the locks and sockets are the other's */
+}
+
+static void tell_starter(struct master *m)
+{
+    if (m->starter_fd < 0)
+        return;
+    (void)!write(m->starter_fd, "1", 1);
+    close(m->starter_fd);
+    m->starter_fd = -1;
+}
+
+/* Leaves whoever started us; result: false where that is not possible (said). */
 static bool go_to_background(struct master *m)
 {
+    int ends[2];
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
     if (pid < 0) {
-        fprintf(stderr, "master: fatal: fork: %s\n", strerror(errno));
+        fprintf(stderr, "master: fatal: going to the background: %s\n", strerror(errno));
         return false;
     }
+    close(ends[pid > 0]);
     if (pid > 0)
-        _exit(0); /* the locks and sockets are the other's now */
+        wait_for_server(ends[0]);
+    m->starter_fd = ends[1];
     setsid();
+    bool logs = open_log(m); /* under the new number, and while standard output is there */
     int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd < 3 && nowhere >= 0; fd++)
         dup2(nowhere, fd);
     if (nowhere > 2)
         close(nowhere);
     lock_write_pid(&m->lock);
-    return true;
+    return logs;
 }
 
 /* Everything that can fail has been tried before the first process starts. */
@@ -285,6 +310,7 @@ static int run(struct master *m)
         log_warning("%s: %s: merpati status will not work", STATUS_PATH, strerror(errno));
     log_info("daemon started -- configuration %s", m->frame.directory);
     say_what_is_doubtful();
+    tell_starter(m);
     services_apply(m);
     loop_run(m->loop);
     status_close(m);
@@ -323,7 +349,7 @@ static int check(struct master *m)
 int main(int argc, char **argv)
 {
     struct arguments a;
-    struct master m = {.lock = QUEUE_LOCK_INIT, .log_fd = -1, .status_fd = -1};
+    struct master m = {.lock = QUEUE_LOCK_INIT, .log_fd = -1, .status_fd = -1, .starter_fd = -1};
     if (!read_arguments(argc, argv, &a)) {
         fprintf(stderr, "usage: master [-c directory] [-d] [-t] [-v] [-x libexec] [-o name=value]...\n");
         return 1;

@@ -88,6 +88,7 @@ struct master {
     int64_t started;          /* wall clock */
     uint64_t reloads;         /* tried */
     int status_fd;            /* owned */
+    int starter_fd;           /* owned; who started us waits at its other end; -1: nobody does */
     struct watch *status_watch;
     char *trouble;            /* why the last reload failed; NULL: it did not; owned */
 };

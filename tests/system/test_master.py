@@ -1,5 +1,5 @@
 """master with stand-ins for all other programs."""
-import fcntl, os, pathlib, re, signal, subprocess, time, unittest
+import fcntl, os, pathlib, re, signal, socket, subprocess, time, unittest
 
 from merpati import BUILD, Client, MASTER, Master, free_port, wait_for
 
@@ -112,6 +112,10 @@ class Start(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             pid = int((m.spool / "pid" / "master.pid").read_text())
             try:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(os.path.relpath(m.spool / "public" / "status"))
+                    self.assertIn(f"server pid={pid} ", s.makefile().read())
+                self.assertIn(f"[{pid}]: daemon started", (m.dir / "log").read_text())
                 m.client().close()
             finally:
                 os.kill(pid, signal.SIGTERM)
