@@ -6,8 +6,8 @@
 
 /* RFC 5321 4.1.1; legality is a flag of the row, not an if in the handler. */
 const struct command smtpd_commands[] = {
-    {SPAN_INIT("HELO"), smtpd_helo, COMMAND_LAST, "helo"},
-    {SPAN_INIT("EHLO"), smtpd_ehlo, COMMAND_LAST, "ehlo"},
+    {SPAN_INIT("HELO"), smtpd_helo, COMMAND_IS_JUNK | COMMAND_LAST, "helo"},
+    {SPAN_INIT("EHLO"), smtpd_ehlo, COMMAND_IS_JUNK | COMMAND_LAST, "ehlo"},
     {SPAN_INIT("MAIL"), smtpd_mail, COMMAND_NEEDS_HELLO, "mail"},
     {SPAN_INIT("RCPT"), smtpd_rcpt, COMMAND_NEEDS_HELLO | COMMAND_NEEDS_MAIL, "rcpt"},
     {SPAN_INIT("DATA"), smtpd_data, COMMAND_NEEDS_HELLO | COMMAND_NEEDS_MAIL | COMMAND_LAST, "data"},

@@ -68,7 +68,7 @@ struct client {
 /* What a session has used up; each member is tested at its limit and one beyond. */
 struct budget {
     uint64_t errors;      /* commands refused since the last good delivery; smtpd_hard_error_limit */
-    uint64_t junk;        /* NOOP, RSET, VRFY ... since the last delivery; smtpd_junk_command_limit */
+    uint64_t junk;        /* EHLO, NOOP, RSET, VRFY ... since the last delivery; smtpd_junk_command_limit */
 };
 
 /* One mail transaction, from an accepted MAIL to its end; lives in its own arena. */

@@ -160,9 +160,21 @@ Test(session, too_many_errors_end_the_session_at_the_limit)
 Test(session, junk_commands_become_errors_beyond_their_limit)
 {
     struct chat chat;
-    chat_begin(&chat, "smtpd_junk_command_limit = 2\nsmtpd_hard_error_limit = 1\n");
+    chat_begin(&chat, "smtpd_junk_command_limit = 3\nsmtpd_hard_error_limit = 1\n");
 
     CHAT(&chat, "NOOP\r\n", "250", "NOOP\r\n", "250", "NOOP\r\n", "421 4.7.0");
+
+    chat_want_closed(&chat);
+    chat_close(&chat);
+}
+
+Test(session, greetings_without_end_are_junk)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_junk_command_limit = 3\nsmtpd_hard_error_limit = 1\n");
+
+    CHAT(&chat, "EHLO a.test\r\n", "250", "HELO b.test\r\n", "250", "EHLO c.test\r\n", "250");
+    chat_want(&chat, "421 4.7.0");
 
     chat_want_closed(&chat);
     chat_close(&chat);
