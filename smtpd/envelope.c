@@ -231,8 +231,7 @@ static void add_recipient(struct session *s, const struct msg_recipient *rcpt)
 static struct reply too_many(struct session *s)
 {
     struct reply r = say(s, REPLY_too_many_recipients, SPAN_NONE);
-    if (++s->tx->refused > RECIPIENT_OVERSHOOT)
-        s->budget.errors++;
+    r.excused = ++s->tx->refused <= RECIPIENT_OVERSHOOT;
     return r;
 }
 

@@ -20,6 +20,7 @@ struct reply {
     struct span dsn;  /* enhanced status code, or empty */
     struct span text; /* without line ends; lives as long as the call arena */
     bool sent;        /* the handler has written it itself */
+    bool excused;     /* no error of the client's: not counted against smtpd_hard_error_limit */
 };
 
 enum { REPLY_LINE_MAX = 512 }; /* octets with CRLF; RFC 5321 4.5.3.1.5 */

@@ -127,7 +127,7 @@ static struct reply charge(struct session *s, const struct command *c, struct re
     }
     if ((c->flags & COMMAND_IS_JUNK) && ++s->budget.junk > mine->smtpd_junk_command_limit)
         s->budget.errors++;
-    if (reply_is_error(&r))
+    if (reply_is_error(&r) && !r.excused)
         s->budget.errors++;
     if (s->end == END_NOT && s->budget.errors >= mine->smtpd_hard_error_limit)
         return hang_up(s, END_ERRORS, say(s, REPLY_too_many_errors, SPAN_NONE));

@@ -146,6 +146,20 @@ Test(session, the_recipient_limit_holds_at_the_number_and_beyond)
     chat_close(&chat);
 }
 
+Test(session, recipients_over_the_limit_are_no_errors_until_they_are_a_thousand)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_recipient_limit = 1\nsmtpd_hard_error_limit = 2\n");
+    CHAT(&chat, ENVELOPE);
+
+    for (int i = 0; i < 1000; i++)
+        CHAT(&chat, "RCPT TO:<bob@example.test>\r\n", "452 4.5.3");
+    CHAT(&chat, "RCPT TO:<bob@example.test>\r\n", "452 4.5.3", "RCPT TO:<bob@example.test>\r\n", "421 4.7.0");
+
+    chat_want_closed(&chat);
+    chat_close(&chat);
+}
+
 Test(session, too_many_errors_end_the_session_at_the_limit)
 {
     struct chat chat;
