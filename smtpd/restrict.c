@@ -151,8 +151,9 @@ static enum outcome refuse_unlisted_sender(const struct question *q, struct repl
 
 static enum outcome refuse_pipelining(const struct question *q, struct reply *r)
 {
-    /* Only DATA must wait for the replies before it; the others may come in a group. */
-    if (!q->s->tx || q->recipient.n || !conn_has_input(q->s->conn))
+    /* Only DATA must wait for the replies before it; the others may come in a group, and behind BDAT
+     * stands its chunk. */
+    if (!span_eq(span_text(q->s->last), SPAN("DATA")) || !conn_has_input(q->s->conn))
         return DUNNO;
     return no(q, REPLY_pipelining_refused, SPAN("DATA"), r);
 }

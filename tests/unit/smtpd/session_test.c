@@ -258,6 +258,37 @@ Test(session, chunks_make_one_message)
     chat_close(&chat);
 }
 
+Test(session, a_chunk_is_no_pipelining_ahead_of_time)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_data_restrictions = reject_unauth_pipelining\n");
+
+    CHAT(&chat, ENVELOPE, "BDAT 3 LAST\r\nx\r\n", "250 2.0.0 Ok: queued as ID1");
+
+    chat_close(&chat);
+}
+
+Test(session, text_ahead_of_the_reply_to_data_is_refused_by_the_rule)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_data_restrictions = reject_unauth_pipelining\nsmtpd_forbid_unauth_pipelining = no\n");
+
+    CHAT(&chat, ENVELOPE, "DATA\r\nNOOP\r\n", "503 5.5.0");
+
+    chat_close(&chat);
+}
+
+Test(session, a_group_behind_mail_is_no_pipelining_ahead_of_time)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_sender_restrictions = reject_unauth_pipelining\nsmtpd_delay_reject = no\n");
+
+    CHAT(&chat, "MAIL FROM:<a@client.test>\r\nRCPT TO:<bob@example.test>\r\n", "250 2.1.0");
+    chat_want(&chat, "250 2.1.5");
+
+    chat_close(&chat);
+}
+
 Test(session, a_chunk_without_transaction_is_swallowed_whole)
 {
     struct chat chat;
