@@ -1,4 +1,5 @@
 #include "lib/mail/dsn.h"
+#include "lib/wire/channel.h"
 #include "smtpd/recipients.h"
 #include "smtpd/restrict.h"
 #include "smtpd/smtpd.h"
@@ -6,7 +7,10 @@
 enum {
     ROOM_WAIT_S = 60,         /* for cleanup to say whether there is space */
     RECIPIENT_OVERSHOOT = 1000, /* refused recipients over the limit before they count as errors */
+    RECIPIENT_FRAME = 64,       /* most octets that submit adds to the texts of a recipient */
+    RECIPIENTS_OCTETS_MAX = 512 * 1024, /* of all of a message: a submit holds them beside a text */
 };
+_Static_assert(RECIPIENTS_OCTETS_MAX + SUBMIT_INLINE_MAX < CHANNEL_FRAME_MAX * 3 / 4, "a submit fits into a frame");
 
 /* --- parameters of MAIL and RCPT: one row each ------------------------------------------ */
 
@@ -215,6 +219,11 @@ struct reply smtpd_mail(struct session *s, struct span args)
 
 /* --- RCPT: RFC 5321 4.1.1.3 ---------------------------------------------------------------- */
 
+static size_t octets_of(const struct msg_recipient *rcpt)
+{
+    return rcpt->address.n + rcpt->original.n + rcpt->orcpt.n + RECIPIENT_FRAME;
+}
+
 static void add_recipient(struct session *s, const struct msg_recipient *rcpt)
 {
     struct transaction *tx = s->tx;
@@ -225,6 +234,7 @@ static void add_recipient(struct session *s, const struct msg_recipient *rcpt)
     }
     tx->recipients = wire_list_more(&tx->arena, tx->recipients, tx->count, sizeof *tx->recipients);
     tx->recipients[tx->count++] = *rcpt;
+    tx->octets += octets_of(rcpt);
 }
 
 /* RFC 5321 4.5.3.1.10: the rest of the recipients come back in another transaction. */
@@ -254,6 +264,8 @@ struct reply smtpd_rcpt(struct session *s, struct span args)
         return r;
     rcpt.original = arena_dup(&tx->arena, path.address);
     rcpt.address = recipients_canonical(s->server->recipients, &tx->arena, path.address);
+    if (tx->octets + octets_of(&rcpt) > RECIPIENTS_OCTETS_MAX)
+        return too_many(s);
     if (restrict_recipient(s, rcpt.address, path.original, &r)) {
         s->tx->rejected = true;
         return refuse(s, "RCPT", r, path.address);

@@ -79,7 +79,8 @@ struct transaction {
     struct span id;        /* queue ID; empty before the first accepted recipient */
     struct msg_recipient *recipients; /* grows in arena */
     size_t count;
-    size_t refused;        /* recipients over smtpd_recipient_limit */
+    size_t octets;         /* of the recipients, as submit carries them */
+    size_t refused;        /* recipients over smtpd_recipient_limit, or over what submit carries */
     bool rejected;         /* a recipient was refused by a rule */
     uint64_t size;         /* announced by SIZE; 0: not */
     unsigned flags;        /* SUBMIT_* */

@@ -1,3 +1,4 @@
+#include "lib/wire/channel.h"
 #include "tests/unit/smtpd/chat.h"
 
 #define ENVELOPE "MAIL FROM:<a@remote.test>\r\n", "250 2.1.0 Ok", "RCPT TO:<alice@example.test>\r\n", "250 2.1.5 Ok"
@@ -157,6 +158,33 @@ Test(session, recipients_over_the_limit_are_no_errors_until_they_are_a_thousand)
     CHAT(&chat, "RCPT TO:<bob@example.test>\r\n", "452 4.5.3", "RCPT TO:<bob@example.test>\r\n", "421 4.7.0");
 
     chat_want_closed(&chat);
+    chat_close(&chat);
+}
+
+Test(session, recipients_that_fit_into_no_request_wait_for_another_transaction)
+{
+    struct chat chat;
+    char line[600], octets[401];
+    unsigned taken = 0;
+    memset(octets, 'o', sizeof octets - 1);
+    octets[sizeof octets - 1] = '\0';
+    snprintf(line, sizeof line, "RCPT TO:<bob@example.test> ORCPT=rfc822;%s@example.test\r\n", octets);
+    chat_begin(&chat, "smtpd_recipient_limit = 2000\n");
+    CHAT(&chat, "MAIL FROM:<a@remote.test>\r\n", "250");
+
+    for (char reply[100] = "250"; taken < 2000 && strncmp(reply, "250", 3) == 0; taken++) {
+        chat_say(&chat, line);
+        cr_assert(fgets(reply, sizeof reply, chat.in));
+        if (reply[0] != '2')
+            cr_expect(strncmp(reply, "452 4.5.3", 9) == 0, "%s", reply);
+    }
+    CHAT(&chat, "DATA\r\n", "354", "x\r\n.\r\n", "250 2.0.0 Ok: queued");
+
+    struct buf body = BUF_INIT;
+    msg_submit_put(&body, &chat.submit);
+    cr_expect(body.len > 400 * 1024 && body.len < CHANNEL_FRAME_MAX * 3 / 4, "%zu octets", body.len);
+    buf_fini(&body);
+    cr_expect_eq(chat.submit.recipients.n, (size_t)taken - 1);
     chat_close(&chat);
 }
 
