@@ -7,6 +7,7 @@
 #define SMTPD_BODY_H
 
 #include "lib/base/buf.h"
+#include "lib/base/clock.h"
 #include "lib/wire/submit.msg.h"
 
 struct session;
@@ -27,6 +28,7 @@ struct body {
     uint64_t size;         /* octets so far, without what we put on top */
     enum body_fault fault; /* the first; nothing is kept after it */
     bool chunks;           /* comes by BDAT */
+    mono_ms begun;         /* BDAT: when the first chunk came */
     bool after_cr;         /* BDAT: the last octet was CR */
     bool line_begun;       /* DATA: in the middle of a line longer than a piece */
 };

@@ -107,12 +107,12 @@ static struct reply end_of_data(struct session *s, struct transaction *tx)
 
 /* The text must keep up smtpd_min_data_rate on the whole, so that a slow client cannot hold a
  * session for ever. */
-static void data_deadline(struct session *s, mono_ms begun, const struct body *b)
+static void data_deadline(struct session *s, mono_ms begun, uint64_t octets)
 {
     const struct params_smtpd *mine = s->server->mine;
     mono_ms step = clock_after(mine->smtpd_timeout);
     if (mine->smtpd_min_data_rate > 0) {
-        int64_t allowed = (int64_t)(b->size / mine->smtpd_min_data_rate) + mine->smtpd_timeout;
+        int64_t allowed = (int64_t)(octets / mine->smtpd_min_data_rate) + mine->smtpd_timeout;
         mono_ms whole = begun + allowed * 1000;
         if (whole < step)
             step = whole;
@@ -142,7 +142,7 @@ static bool read_data(struct session *s, struct body *b)
         struct span piece;
         enum line_ending ending;
         bool bare_cr;
-        data_deadline(s, begun, b);
+        data_deadline(s, begun, b->size);
         if (conn_read_piece(s->conn, PIECE, &piece, &ending, &bare_cr) != CONN_OK)
             return false;
         if (after_crlf && !b->line_begun && ending == LINE_CRLF && span_eq(piece, SPAN(".")))
@@ -208,14 +208,13 @@ static bool parse_chunk(struct span args, struct chunk *chunk)
  * b: NULL: they are dropped. result: false where the connection ended first */
 static bool read_chunk(struct session *s, uint64_t size, struct body *b)
 {
-    static const struct body nothing = {0};
-    const mono_ms begun = clock_mono();
+    /* The rate is that of the whole text: chunks do not begin it anew. */
+    const mono_ms begun = b ? b->begun : clock_mono();
+    const uint64_t before = b ? b->size : 0;
     uint64_t done = 0;
     while (done < size) {
         struct span octets;
-        struct body sofar = b ? *b : nothing;
-        sofar.size = done;
-        data_deadline(s, begun, &sofar);
+        data_deadline(s, begun, before + done);
         if (conn_read_bytes(s->conn, size - done > PIECE ? PIECE : (size_t)(size - done), &octets) != CONN_OK)
             return false;
         done += octets.n;
@@ -248,9 +247,12 @@ struct reply smtpd_bdat(struct session *s, struct span args)
             return refuse_chunk(s, &chunk, r);
         s->tx->body = body_new();
         s->tx->body->chunks = true;
+        s->tx->body->begun = clock_mono();
         put_received(s, s->tx->body);
     }
     struct body *b = s->tx->body;
+    if (chunk.size == 0 && !chunk.last)
+        count_junk(s);
     if (!read_chunk(s, chunk.size, b))
         return REPLY_NONE;
     if (!chunk.last && b->fault == BODY_SOUND)

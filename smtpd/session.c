@@ -115,6 +115,12 @@ static struct reply run_command(struct session *s, const struct command *c, stru
     return c->handle(s, args);
 }
 
+void count_junk(struct session *s)
+{
+    if (++s->budget.junk > s->server->mine->smtpd_junk_command_limit)
+        s->budget.errors++;
+}
+
 static struct reply charge(struct session *s, const struct command *c, struct reply r)
 {
     const struct params_smtpd *mine = s->server->mine;
@@ -125,8 +131,8 @@ static struct reply charge(struct session *s, const struct command *c, struct re
         s->counts[row].good++;
         s->commands_good++;
     }
-    if ((c->flags & COMMAND_IS_JUNK) && ++s->budget.junk > mine->smtpd_junk_command_limit)
-        s->budget.errors++;
+    if (c->flags & COMMAND_IS_JUNK)
+        count_junk(s);
     if (reply_is_error(&r) && !r.excused)
         s->budget.errors++;
     if (s->end == END_NOT && s->budget.errors >= mine->smtpd_hard_error_limit)

@@ -172,6 +172,8 @@ struct reply refuse(struct session *s, const char *verb, struct reply r, struct 
 struct reply hang_up(struct session *s, enum session_end end, struct reply r);
 /* "name[address]" */
 const char *client_text(struct session *s);
+/* Counts a command that brings nothing against smtpd_junk_command_limit. */
+void count_junk(struct session *s);
 /* Whether this client's bare CR and LF are refused (smtpd_forbid_bare_newline). */
 bool refuses_bare(const struct session *s);
 

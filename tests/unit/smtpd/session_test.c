@@ -286,6 +286,34 @@ Test(session, chunks_make_one_message)
     chat_close(&chat);
 }
 
+Test(session, chunks_of_nothing_are_junk)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_junk_command_limit = 3\nsmtpd_hard_error_limit = 1\n");
+
+    CHAT(&chat, ENVELOPE, "BDAT 0\r\n", "250", "BDAT 0\r\n", "250", "BDAT 0\r\n", "421 4.7.0");
+
+    chat_want_closed(&chat);
+    chat_close(&chat);
+}
+
+Test(session, chunks_do_not_begin_the_least_rate_anew)
+{
+    struct chat chat;
+    chat_begin(&chat, "smtpd_timeout = 1s\nsmtpd_min_data_rate = 1000\n");
+    CHAT(&chat, ENVELOPE, "BDAT 1\r\nx", "250");
+
+    usleep(600 * 1000);
+    CHAT(&chat, "BDAT 1\r\nx", "250");
+    usleep(600 * 1000);
+    const mono_ms begun = clock_mono();
+    CHAT(&chat, "BDAT 1\r\n", "421 4.4.2");
+
+    cr_expect_lt(clock_mono() - begun, 500, "the chunk was given a time of its own");
+    chat_want_closed(&chat);
+    chat_close(&chat);
+}
+
 Test(session, a_chunk_is_no_pipelining_ahead_of_time)
 {
     struct chat chat;
