@@ -46,7 +46,7 @@ struct cleanup {
 
     struct list handles;   /* struct spool_handle */
     size_t handle_count;
-    uint64_t last_handle;
+    uint64_t last_handle;  /* incarnation, and 32 bits that count */
 
     struct list pending;   /* struct pending (commit.c): stored with the next commit */
     struct list spills;    /* struct spill (spill.c): messages that are to become files */

@@ -8,6 +8,8 @@ static void *start(struct proc *p)
     struct cleanup *c = ARENA_NEW(proc_arena(p), struct cleanup);
     c->proc = p;
     c->slot = (uint32_t)proc_boot(p)->slot;
+    /* A caller may name a file that it got from the process before this one: that is nobody's now. */
+    c->last_handle = proc_boot(p)->incarnation << 32;
     list_init(&c->handles);
     (void)date_local_zone(clock_wall_us()); /* reads the zone file, which the sandbox hides */
     return cleanup_configure(c) ? c : NULL;
