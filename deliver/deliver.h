@@ -60,6 +60,8 @@ const char *identity_refused(const struct deliver *d, const struct identity *id)
 /* The system's user of a name, texts in a. result: 1 found, 0 no such user, -1 cannot be told now */
 int identity_of_user(struct arena *a, const char *name, struct identity *id);
 
+/* The service at the other end, as master told it: the channel's name is "service/slot". Borrowed. */
+struct span caller_service(const struct channel *c);
 /* Holds a request against our own configuration. caller: name of the service that asks.
  * purpose: texts in a */
 struct refusal purpose_of(const struct deliver *d, struct arena *a, const struct msg_owner_wanted *m,

@@ -159,10 +159,9 @@ void handle_owner_wanted(struct channel *c, struct frame *f, void *context)
     struct arena scratch = ARENA_INIT;
     struct msg_owner_wanted m;
     struct purpose p;
-    struct span peer = span_text(channel_peer(c)); /* "service/slot", as master told it */
     struct refusal no = {4, "4.3.0", "malformed request"};
     if (msg_owner_wanted_get(&scratch, f->body, &m))
-        no = purpose_of(d, &scratch, &m, span_slice(peer, 0, span_rfind(peer, '/')), &p);
+        no = purpose_of(d, &scratch, &m, caller_service(c), &p);
     if (no.text)
         refuse(c, f->id, no);
     else

@@ -1,4 +1,5 @@
 #include "deliver/deliver.h"
+#include "lib/log/log.h"
 #include "lib/param/facts.h"
 #include "lib/param/settings.h"
 
@@ -71,16 +72,36 @@ static struct refusal want_spool(const struct deliver *d, struct arena *a, struc
     return granted;
 }
 
-/* --- pipe services ------------------------------------------------------------------ */
+/* --- who asks ------------------------------------------------------------------------ */
 
-static const struct msg_service *find_service(const struct deliver *d, struct span name)
+struct span caller_service(const struct channel *c)
+{
+    struct span peer = span_text(channel_peer(c));
+    return span_slice(peer, 0, span_rfind(peer, '/'));
+}
+
+static const struct msg_service *find_service(const struct deliver *d, struct span name, struct span program)
 {
     const struct msg_boot *boot = proc_boot(d->proc);
     for (size_t i = 0; i < boot->services.n; i++)
-        if (span_eq(boot->services.at[i].name, name) && span_eq(boot->services.at[i].program, SPAN("pipe")))
+        if (span_eq(boot->services.at[i].name, name) && span_eq(boot->services.at[i].program, program))
             return &boot->services.at[i];
     return NULL;
 }
+
+/* The login parts and auth have channels to us too, but no mail to deliver. */
+static bool may_ask_for(const struct deliver *d, struct span caller, uint64_t kind)
+{
+    static const struct span programs[] = {
+        [OWNER_VIRTUAL] = SPAN_INIT("virtual"), [OWNER_USER] = SPAN_INIT("local"),
+        [OWNER_SPOOL] = SPAN_INIT("local"),     [OWNER_FILES] = SPAN_INIT("local"),
+        [OWNER_COMMANDS] = SPAN_INIT("local"),  [OWNER_PIPE] = SPAN_INIT("pipe"),
+    };
+    return kind < sizeof programs / sizeof *programs && programs[kind].n &&
+           find_service(d, caller, programs[kind]);
+}
+
+/* --- pipe services ------------------------------------------------------------------ */
 
 /* The value of the argument user=, "name" or "name:group". result: false: there is none */
 static bool find_user_argument(struct span arguments, struct span *value)
@@ -114,7 +135,7 @@ static bool set_group(struct arena *a, struct span name, struct identity *id)
 
 static struct refusal want_pipe(const struct deliver *d, struct arena *a, struct span caller, struct purpose *p)
 {
-    const struct msg_service *service = find_service(d, caller);
+    const struct msg_service *service = find_service(d, caller, SPAN("pipe"));
     struct param_errors errors = {0};
     struct params_transport transport;
     struct span user;
@@ -147,6 +168,10 @@ struct refusal purpose_of(const struct deliver *d, struct arena *a, const struct
 {
     struct refusal no = granted;
     *p = (struct purpose){.kind = (unsigned)m->kind, .base = "/", .time_limit = d->main->command_time_limit};
+    if (!may_ask_for(d, caller, m->kind)) {
+        log_warning("service %.*s asks for what is beyond its wall", SPAN_ARG(caller));
+        return refuse(4, "4.3.0", "beyond the wall of the service that asks");
+    }
     switch (m->kind) {
     case OWNER_VIRTUAL:
         return want_virtual(d, a, m, p);

@@ -54,9 +54,22 @@ static const char *identify(struct deliver *d, struct arena *a, const struct msg
     return identity_refused(d, id);
 }
 
+/* Only auth says whose mailbox is opened: a login part that could would need no password. */
+static bool is_auth(const struct channel *c)
+{
+    if (span_eq(caller_service(c), SPAN("auth")))
+        return true;
+    log_warning("%s prepares a mailbox session, which is beyond its wall", channel_peer(c));
+    return false;
+}
+
 void handle_session_prepare(struct channel *c, struct frame *f, void *context)
 {
     struct deliver *d = context;
+    if (!is_auth(c)) {
+        answer_prepared(c, f->id, 5, "beyond the wall of the service that asks");
+        return;
+    }
     struct session *s = calloc(1, sizeof *s);
     struct identity id;
     const char *why = NULL;
