@@ -21,6 +21,10 @@ const char *identity_refused(const struct deliver *d, const struct identity *id)
         return "no mailbox belongs to root: let an alias for root name a user";
     if (geteuid() != 0)
         return id->uid == geteuid() ? NULL : "the mailbox belongs to another user than the one the server runs as";
+    if (id->uid == (uid_t)-1 || id->gid == (gid_t)-1) /* to the system: as it is, which is root */
+        return "the mailbox belongs to no user or group";
+    if (id->user == NULL && id->gid == 0)
+        return "no mailbox belongs to the group of root";
     if (id->user == NULL && id->uid < d->virtual->virtual_minimum_uid)
         return "the uid of the mailbox is below virtual_minimum_uid";
     return NULL;
@@ -45,7 +49,8 @@ static bool become(const struct identity *id)
         return true;
     if (id->user ? initgroups(id->user, id->gid) != 0 : setgroups(0, NULL) != 0)
         return false;
-    return setresgid(id->gid, id->gid, id->gid) == 0 && setresuid(id->uid, id->uid, id->uid) == 0 && getuid() != 0;
+    return setresgid(id->gid, id->gid, id->gid) == 0 && setresuid(id->uid, id->uid, id->uid) == 0 &&
+           getgid() == id->gid && getuid() == id->uid && getuid() != 0;
 }
 
 /* In the child; async-signal-safe but for initgroups, in a process with one thread. */
