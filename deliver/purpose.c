@@ -45,15 +45,17 @@ static struct refusal find_default(const struct deliver *d, struct arena *a, str
     return identity_refused(d, &p->id) ? refuse(4, "4.3.5", "default_privs names a privileged user") : granted;
 }
 
+/* What is wrong here is wrong in the configuration, perhaps for the moment of a reload alone: no mail is
+ * sent back for it. */
 static struct refusal want_virtual(const struct deliver *d, struct arena *a, const struct msg_owner_wanted *m,
                                    struct purpose *p)
 {
     if (!span_eq(m->base, d->virtual->virtual_mailbox_base) || m->base.n == 0)
-        return refuse(5, "5.3.0", "the base directory is not virtual_mailbox_base");
+        return refuse(4, "4.3.5", "the base directory is not virtual_mailbox_base");
     p->base = arena_text(a, m->base);
     p->id = (struct identity){(uid_t)m->uid, (gid_t)m->gid, NULL, p->base, NULL};
     const char *why = identity_refused(d, &p->id);
-    return why ? refuse(5, "5.3.0", why) : granted;
+    return why ? refuse(4, "4.3.5", why) : granted;
 }
 
 /* The mailbox in the spool directory: its directory is the system's, and who makes files there must

@@ -171,8 +171,11 @@ static struct channel *owner_channel(struct virtual *v, uint64_t uid, uint64_t g
         msg_owner_made_get(a, reply.body, made);
     int fd = frame_take_fd(&reply, 0);
     buf_fini(&body);
-    if (fd < 0)
+    if (fd < 0) {
+        if (made->class != 5)
+            made->class = 4; /* nothing is delivered, whatever was said */
         return NULL;
+    }
     return owner->channel = channel_open(proc_loop(v->proc), fd, owner->key, &handler, owner);
 }
 

@@ -75,6 +75,31 @@ Test(deliver, lets_a_service_ask_for_its_own_kind_of_mailbox_alone)
     stage_close(&s);
 }
 
+Test(deliver, defers_for_what_is_wrong_in_the_configuration)
+{
+    static const struct {
+        const char *says;
+        struct span base;
+        uint64_t uid;
+    } rows[] = {
+        {"another base directory", SPAN_INIT("/srv/new"), 1000},
+        {"no base directory", SPAN_INIT(""), 1000},
+        {"the uid of root", SPAN_INIT("/srv/mail"), 0},
+    };
+    struct stage s;
+    stage_open(&s);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct msg_owner_wanted m = {.kind = OWNER_VIRTUAL, .uid = rows[i].uid, .gid = 100, .base = rows[i].base};
+        struct purpose p;
+        struct refusal no = purpose_of(&s.deliver, &s.arena, &m, SPAN("virtual"), &p);
+        cr_expect(no.text && no.class == 4, "%s: class %u", rows[i].says, no.text ? no.class : 2);
+        cr_expect_str_eq(no.text ? no.dsn : "", "4.3.5");
+    }
+
+    stage_close(&s);
+}
+
 static void hear(struct channel *c, struct frame *f, void *context)
 {
     handle_session_prepare(c, f, context);
