@@ -22,7 +22,7 @@ static void session_ended(struct proc *p)
         proc_exit(p, 0);
     for (unsigned i = 0; was_full && i < p->nlisteners; i++)
         if (p->listeners[i].watch)
-            watch_set_events(p->listeners[i].watch, ACCEPT_EVENTS);
+            watch_set_events(p->listeners[i].watch, LOOP_READ);
 }
 
 static void session_run(void *argument)

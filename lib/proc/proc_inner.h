@@ -7,9 +7,6 @@
 #include "lib/proc/proc.h"
 #include "lib/table/table.h"
 
-/* A connection wakes one of the processes that share a listening socket, not all. */
-#define ACCEPT_EVENTS (LOOP_READ | LOOP_EXCLUSIVE)
-
 enum { PROC_CONTROL_FD = 3, PROC_LISTENERS_MAX = 64, PROC_DIRECTORIES_MAX = 16 };
 
 struct proc_listener {

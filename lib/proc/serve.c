@@ -136,7 +136,7 @@ static void accept_again(struct timer *t, void *context)
     struct proc *p = context;
     for (unsigned i = 0; i < p->nlisteners; i++)
         if (p->listeners[i].watch)
-            watch_set_events(p->listeners[i].watch, ACCEPT_EVENTS);
+            watch_set_events(p->listeners[i].watch, LOOP_READ);
 }
 
 static void accept_pause(struct proc *p)
@@ -181,7 +181,7 @@ void proc_serve_listeners(struct proc *p)
 {
     for (unsigned i = 0; i < p->nlisteners; i++) {
         struct proc_listener *l = &p->listeners[i];
-        l->watch = loop_watch_level(p->loop, l->fd, ACCEPT_EVENTS, accept_event, l);
+        l->watch = loop_watch_level(p->loop, l->fd, LOOP_READ, accept_event, l);
     }
 }
 
