@@ -1,5 +1,5 @@
 """Nothing acknowledged is lost and nothing is delivered twice, whatever is killed at whatever moment."""
-import os, pathlib, random, re, signal, smtplib, threading, time, unittest
+import os, pathlib, random, re, shutil, signal, smtplib, threading, time, unittest
 
 from merpati import Server, wait_for
 
@@ -117,6 +117,8 @@ class Kill(unittest.TestCase):
             lost = acked - set(found)
             twice = {m for m in found if found.count(m) > 1} if len(found) != len(set(found)) else set()
             print(f"killed {killed}; acknowledged {len(acked)}, lost {len(lost)}, delivered twice {len(twice)}")
+            if lost and os.environ.get("MERPATI_KEEP"):     # for whoever looks into it
+                shutil.copytree(server.instance, os.environ["MERPATI_KEEP"])
             for mark in sorted(lost)[:2]:
                 print(story(server, mark))
             self.assertGreater(len(acked), 50)
