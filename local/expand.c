@@ -1,5 +1,5 @@
 #include "lib/log/log.h"
-#include "lib/mail/address.h"
+#include "lib/mail/loop.h"
 #include "local/local.h"
 
 /* An address taken apart as delivery looks at it; lower case. */
@@ -101,10 +101,7 @@ static bool try_alias(struct delivery *d, const struct place *place, struct span
 static bool is_stopped(struct delivery *d, const struct place *place, struct span address)
 {
     struct arena *a = &d->attempt->arena;
-    struct buf external = BUF_INIT;
-    address_put_external(&external, address);
-    bool loops = map_get(&d->attempt->loops, address_dup_lower(a, buf_span(&external))) != NULL;
-    buf_fini(&external);
+    bool loops = loop_is_there(d->attempt->head, address);
     if (place->level > LOCAL_LEVEL_MAX)
         delivery_say(d, 5, "5.4.6", arena_printf(a, "alias database loop for %.*s", SPAN_ARG(address)));
     else if (loops)

@@ -22,7 +22,6 @@ enum {
     LOCAL_INCLUDE_MAX = 20,   /* included files inside included files */
     LOCAL_STEPS_MAX = 10000,  /* destinations of one recipient */
     LOCAL_OWNERS_MAX = 400,   /* channels to mailbox processes */
-    LOCAL_HEAD_MAX = 64 * 1024, /* octets of a text by descriptor in which Delivered-To is looked for */
     LOCAL_WAIT_S = 60,        /* for deliver and cleanup */
 };
 
@@ -48,7 +47,7 @@ struct attempt {
     uint64_t request;
     struct msg_attempt m;    /* borrows a copy in arena */
     int text;                /* descriptor, or -1; owned */
-    struct map loops;        /* what Delivered-To headers say, in lower case */
+    struct span head;        /* of the text: what Delivered-To is looked for in */
     struct msg_verdict *verdicts;
     size_t open;             /* recipients without verdict */
     struct list node;

@@ -1,8 +1,7 @@
 #include "local/local.h"
 #include "lib/base/check.h"
 #include "lib/log/log.h"
-#include "lib/mail/header.h"
-#include "lib/mail/address.h"
+#include "lib/mail/loop.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -105,7 +104,6 @@ static void attempt_settle(struct local *l, struct attempt *t)
     if (t->text >= 0)
         close(t->text);
     list_remove(&t->node);
-    map_fini(&t->loops);
     arena_fini(&t->arena);
     free(t);
     if (l->stopping && list_empty(&l->attempts))
@@ -157,28 +155,6 @@ static void pump(struct deferred *deferred, void *context)
 
 /* --- the service -------------------------------------------------------------------------- */
 
-/* The beginning of a text that came by descriptor. */
-static struct span read_head(struct arena *a, const struct attempt *t)
-{
-    if (t->text < 0)
-        return t->m.text;
-    size_t room = t->m.text_size < LOCAL_HEAD_MAX ? (size_t)t->m.text_size : LOCAL_HEAD_MAX;
-    char *head = arena_alloc(a, room);
-    ssize_t n = pread(t->text, head, room, (off_t)t->m.text_offset);
-    return span_of(head, n > 0 ? (size_t)n : 0);
-}
-
-static void find_loops(struct attempt *t)
-{
-    struct header_scan scan;
-    struct header h;
-    enum header_event event;
-    header_scan_init(&scan, read_head(&t->arena, t), HEADER_SIZE_LIMIT);
-    while ((event = header_next(&scan, &h)) != HEADER_BODY)
-        if (event == HEADER_FIELD && h.id == HEADER_DELIVERED_TO && h.value.n)
-            map_set(&t->loops, address_dup_lower(&t->arena, span_trim(h.value)), t);
-}
-
 static struct attempt *attempt_new(struct local *l, struct channel *c, struct frame *f)
 {
     struct attempt *t = calloc(1, sizeof *t);
@@ -191,7 +167,7 @@ static struct attempt *attempt_new(struct local *l, struct channel *c, struct fr
     if (!msg_attempt_get(&t->arena, arena_dup(&t->arena, f->body), &t->m))
         t->m.recipients.n = 0; /* what has no verdict counts as deferred */
     t->verdicts = arena_calloc(&t->arena, t->m.recipients.n + 1, sizeof *t->verdicts);
-    find_loops(t);
+    t->head = loop_read_head(&t->arena, t->m.text, t->text, t->m.text_offset, t->m.text_size);
     return t;
 }
 

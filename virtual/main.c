@@ -1,7 +1,7 @@
 #include "lib/base/check.h"
 #include "lib/base/map.h"
 #include "lib/log/log.h"
-#include "lib/mail/header.h"
+#include "lib/mail/loop.h"
 #include "lib/mail/routing.h"
 #include "lib/maildir/deliver.h"
 #include "lib/proc/proc.h"
@@ -13,10 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-    OWNER_WAIT_S = 60,    /* for deliver to give a channel */
-    HEAD_MAX = 64 * 1024, /* octets of a text by descriptor in which Delivered-To is looked for */
-};
+enum { OWNER_WAIT_S = 60 /* for deliver to give a channel */ };
 
 struct virtual {
     struct proc *proc;
@@ -216,19 +213,6 @@ static void refuse(struct attempt *t, struct msg_verdict *verdict, uint64_t clas
     verdict_set(t, verdict, class, span_text(dsn), text);
 }
 
-/* A message that went through this mailbox before comes back for ever. */
-static bool is_loop(const struct attempt *t, const struct msg_recipient *r)
-{
-    struct header_scan scan;
-    struct header h;
-    enum header_event event;
-    header_scan_init(&scan, t->head, HEADER_SIZE_LIMIT);
-    while ((event = header_next(&scan, &h)) != HEADER_BODY)
-        if (event == HEADER_FIELD && h.id == HEADER_DELIVERED_TO && span_eq_nocase(span_trim(h.value), r->address))
-            return true;
-    return false;
-}
-
 static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_recipient *r,
                         struct msg_verdict *verdict, int text)
 {
@@ -247,7 +231,7 @@ static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_r
         refuse(t, verdict, 4, "4.3.5", SPAN("mail system configuration error"));
     } else if (path.len == 0) {
         refuse(t, verdict, 4, "4.3.5", SPAN("the mailbox has no path"));
-    } else if (is_loop(t, r)) {
+    } else if (loop_is_there(t->head, r->address)) {
         refuse(t, verdict, 5, "5.4.6",
                span_text(arena_printf(&t->arena, "mail forwarding loop for %.*s", SPAN_ARG(r->address))));
     } else if (!(c = owner_channel(v, uid, gid, &t->arena, &made))) {
@@ -259,15 +243,6 @@ static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_r
     buf_fini(&why);
 }
 
-/* The beginning of a text that came by descriptor. */
-static struct span read_head(struct arena *a, int text, uint64_t offset, uint64_t size)
-{
-    size_t room = size < HEAD_MAX ? (size_t)size : HEAD_MAX;
-    char *head = arena_alloc(a, room);
-    ssize_t n = pread(text, head, room, (off_t)offset);
-    return span_of(head, n > 0 ? (size_t)n : 0);
-}
-
 static struct attempt *attempt_new(struct virtual *v, struct channel *c, struct frame *f, int text)
 {
     struct attempt *t = calloc(1, sizeof *t);
@@ -277,7 +252,7 @@ static struct attempt *attempt_new(struct virtual *v, struct channel *c, struct 
     t->open = 1;
     list_push(&v->attempts, &t->node);
     if (msg_attempt_get(&t->arena, arena_dup(&t->arena, f->body), &t->m))
-        t->head = text < 0 ? t->m.text : read_head(&t->arena, text, t->m.text_offset, t->m.text_size);
+        t->head = loop_read_head(&t->arena, t->m.text, text, t->m.text_offset, t->m.text_size);
     else
         t->m.recipients.n = 0; /* what has no verdict counts as deferred */
     t->verdicts = arena_calloc(&t->arena, t->m.recipients.n + 1, sizeof *t->verdicts);
