@@ -91,7 +91,8 @@ Test(exec, gives_nothing_but_input_output_and_the_environment)
     struct arena a = ARENA_INIT;
     char path[] = "PATH=/usr/bin:/bin", name[] = "NAME=x";
     char *environment[] = {path, name, NULL};
-    const char *command = "cat; env | sort | grep -v ^_=; ls /proc/$$/fd | tr '\\n' ' '";
+    const char *command = "cat; env | sort | grep -v ^_=; "
+                          "for n in 3 4 5 6 7 8 9 10 11 12; do test -e /proc/$$/fd/$n && echo open $n; done; echo end";
     struct exec_order order = {.argv = exec_split(&a, span_text(command)), .command = command, .environment = environment};
     int status, leaked = open("/dev/null", O_RDONLY);
 
@@ -99,7 +100,7 @@ Test(exec, gives_nothing_but_input_output_and_the_environment)
 
     cr_expect_eq(status, 0);
     cr_expect(strncmp(text, "in\nNAME=x\nPATH=/usr/bin:/bin\nPWD=/", 34) == 0, "%s", text);
-    cr_expect_str_eq(strrchr(text, '\n'), "\n0 1 2 ", "%s", text);
+    cr_expect(strstr(text, "\nend\n") && !strstr(text, "open"), "%s", text);
     close(leaked);
     arena_fini(&a);
 }
