@@ -1,0 +1,171 @@
+"""Notifications, from the failed delivery to the sender's mailbox, read by Python's mail parser."""
+import email, email.policy, glob, os, pathlib, re, smtplib, unittest
+
+from merpati import BUILD, Master, PATIENCE, wait_for
+
+OWNER, DAVE = 5000, 7104
+MAIN = """
+mydestination = $myhostname
+local_recipient_maps =
+alias_maps = inline:{{ {{later = "|exit 75"}} {{twice = one, two}} }}
+default_privs = dave
+virtual_mailbox_domains = example.test
+virtual_mailbox_maps = static:alice/
+virtual_mailbox_base = {mail}
+virtual_uid_maps = static:5000
+virtual_gid_maps = static:5000
+bounce_size_limit = 200000
+delay_warning_time = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 1s
+notify_classes = 2bounce
+2bounce_notice_recipient = postmaster@example.test
+"""
+HOST = "mail.example.test"
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Bounce(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.m = m = Master(start=False)
+        cls.addClassCleanup(m.close)
+        cls.mail = m.dir / "mail"
+        cls.mail.mkdir()
+        os.chown(cls.mail, OWNER, OWNER)
+        m.configure(MAIN.format(mail=cls.mail), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual")
+        m.start_as_root(BUILD / "libexec", [f"dave:x:{DAVE}:{DAVE}::/nonexistent:/bin/sh"])
+        m.client().close()
+
+    def send(self, to, text="Subject: hello\r\nMessage-ID: <1@here>\r\n\r\nBody\r\n", sender="alice@example.test", options="",
+             rcpt_options=""):
+        with smtplib.SMTP("127.0.0.1", self.m.port, timeout=PATIENCE) as s:
+            s.ehlo()
+            for command in (f"MAIL FROM:<{sender}>{options}", f"RCPT TO:<{to}>{rcpt_options}", "DATA"):
+                s.send(command.encode() + b"\r\n")
+                code, words = s.getreply()
+                self.assertLess(code, 400, (command, words))
+            s.send(text if isinstance(text, bytes) else text.encode())
+            s.send(b".\r\n")
+            code, words = s.getreply()
+        self.assertEqual(code, 250, words)
+        return re.search(rb"queued as (\S+)", words).group(1).decode()
+
+    def notification(self, queue_id, kind="sender non-delivery"):
+        """The notification about a message, as it stands in the mailbox."""
+        new = self.m.wait_text(rf"{queue_id}: {kind} notification: (\S+)")[0]
+        found = wait_for(lambda: [p for p in glob.glob(f"{self.mail}/alice/new/*") if new in pathlib.Path(p).read_text(
+            errors="replace")], "the notification: " + self.m.text())
+        return email.message_from_bytes(pathlib.Path(found[0]).read_bytes(), policy=email.policy.default)
+
+    def parts(self, report):
+        self.assertEqual(report.get_content_type(), "multipart/report")
+        self.assertEqual(report.get_param("report-type"), "delivery-status")
+        self.assertEqual(report.defects, [])
+        parts = list(report.iter_parts())
+        self.assertEqual(len(parts), 3)
+        for part in parts:
+            self.assertEqual(part.defects, [])
+        return parts
+
+    def status(self, part):
+        """The blocks of fields: of the message, and of each recipient."""
+        return [dict(block.items()) for block in part.get_payload()]
+
+    def test_failed_mail_comes_back(self):
+        queue_id = self.send(f"noone@{HOST}", options=" ENVID=a+2Bb", rcpt_options=" ORCPT=rfc822;No+2Bone@x.test")
+
+        report = self.notification(queue_id)
+        people, status, original = self.parts(report)
+
+        self.assertEqual(report["Return-Path"], "<>")
+        self.assertEqual(report["To"], "alice@example.test")
+        self.assertEqual(report["Subject"], "Undelivered Mail Returned to Sender")
+        self.assertEqual(report["From"].addresses[0].addr_spec, f"MAILER-DAEMON@{HOST}")
+        self.assertEqual(report["Auto-Submitted"], "auto-replied")
+        self.assertEqual(len(report.get_all("Date")), 1)
+        self.assertEqual(len(report.get_all("Message-Id")), 1)
+        self.assertIn(f'\n<noone@{HOST}>: unknown user: "noone"\n', people.get_content())
+        message, recipient = self.status(status)
+        self.assertEqual(message["Reporting-MTA"], f"dns; {HOST}")
+        self.assertEqual(message["Original-Envelope-Id"], "a+b")
+        self.assertEqual(message["X-Merpati-Queue-ID"], queue_id)
+        self.assertEqual(message["X-Merpati-Sender"], "rfc822; alice@example.test")
+        self.assertEqual((recipient["Final-Recipient"], recipient["Original-Recipient"], recipient["Action"], recipient["Status"],
+                          recipient["Diagnostic-Code"]),
+                         (f"rfc822; noone@{HOST}", "rfc822;No+one@x.test", "failed", "5.1.1", 'X-Merpati; unknown user: "noone"'))
+        self.assertEqual(original.get_content_type(), "message/rfc822")
+        self.assertEqual(original.get_content()["Subject"], "hello")
+        self.assertEqual(original.get_content().get_content(), "Body\n")
+        self.m.wait_text(rf"{queue_id}: removed")
+
+    def test_returns_headers_where_the_sender_wants_no_more(self):
+        _, _, original = self.parts(self.notification(self.send(f"noone@{HOST}", options=" RET=HDRS")))
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+        self.assertIn("Subject: hello\n", original.get_content())
+        self.assertNotIn("Body", original.get_content())
+
+    def test_returns_large_mail_whole_up_to_the_limit(self):
+        for size, whole in ((150000, True), (250000, False)):
+            line = b"x" * 98 + b"\r\n"
+            queue_id = self.send(f"noone@{HOST}", b"Subject: big\r\n\r\n" + line * (size // 100))
+            _, _, original = self.parts(self.notification(queue_id))
+            self.assertEqual(original.get_content_type(), "message/rfc822" if whole else "text/rfc822-headers")
+            if whole:
+                self.assertEqual(original.get_content().get_content().count("x" * 98 + "\n"), size // 100)
+
+    def test_one_notification_names_all_that_failed(self):
+        people, status, _ = self.parts(self.notification(self.send(f"twice@{HOST}")))
+        self.assertIn("unknown user", people.get_content())
+        self.assertEqual(len(self.status(status)), 2)
+
+    def test_tells_nobody_who_asked_not_to_be_told(self):
+        queue_id = self.send(f"noone@{HOST}", rcpt_options=" NOTIFY=NEVER")
+        self.m.wait_text(rf"{queue_id}: removed")
+        self.assertNotIn(f"{queue_id}: sender non-delivery", self.m.text())
+
+    def test_tells_of_success_where_that_is_wanted(self):
+        queue_id = self.send("alice@example.test", rcpt_options=" NOTIFY=SUCCESS")
+        report = self.notification(queue_id, "sender delivery status")
+        people, status, original = self.parts(report)
+        self.assertEqual(report["Subject"], "Successful Mail Delivery Report")
+        self.assertIn("<alice@example.test>: delivered to maildir\n", people.get_content())
+        self.assertEqual((self.status(status)[1]["Action"], self.status(status)[1]["Status"]), ("delivered", "2.0.0"))
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+
+    def test_warns_of_a_delay_once(self):
+        queue_id = self.send(f"later@{HOST}")
+        report = self.notification(queue_id, "sender delay")
+        people, status, _ = self.parts(report)
+        self.assertEqual(report["Subject"], "Delayed Mail (still being retried)")
+        self.assertIn("THIS IS A WARNING ONLY", people.get_content())
+        recipient = self.status(status)[1]
+        self.assertEqual((recipient["Action"], recipient["Status"]), ("delayed", "4.3.0"))
+        self.assertIn("Will-Retry-Until", recipient)
+        self.m.wait_text(rf"{queue_id}: to=<later", 4)
+        self.assertEqual(self.m.text().count(f"{queue_id}: sender delay notification"), 1)
+
+    def test_what_cannot_be_returned_goes_to_the_postmaster(self):
+        queue_id = self.send(f"noone@{HOST}", sender="")
+        report = self.notification(queue_id, "postmaster non-delivery")
+        self.assertEqual(report["To"], "postmaster@example.test")
+        self.assertEqual(report["Return-Path"], f"<double-bounce@{HOST}>")
+        self.assertEqual(report["Subject"], "Postmaster Copy: Undelivered Mail")
+
+    def test_a_double_bounce_is_the_end(self):
+        queue_id = self.send(f"noone@{HOST}", sender=f"double-bounce@{HOST}")
+        self.m.wait_text(rf"{queue_id}: undeliverable postmaster notification discarded")
+        self.m.wait_text(rf"{queue_id}: removed")
+
+    def test_speaks_utf8_where_the_message_did(self):
+        queue_id = self.send(f"n\u00f6one@{HOST}", "Subject: h\u00e9llo\r\n\r\nB\u00f6dy\r\n", options=" SMTPUTF8 BODY=8BITMIME")
+        report = self.notification(queue_id)
+        people, status, original = self.parts(report)
+        self.assertIn(f"<n\u00f6one@{HOST}>", people.get_content())
+        self.assertEqual(status.get_content_type(), "message/global-delivery-status")
+        self.assertIn(f"Final-Recipient: utf-8; n\u00f6one@{HOST}\n", status.as_bytes().decode())
+        self.assertEqual(original.get_content_type(), "message/global")
+
+
+if __name__ == "__main__":
+    unittest.main()
