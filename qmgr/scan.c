@@ -198,21 +198,29 @@ static bool look_for_files(struct qmgr *q, struct buf *why)
     return spool_scan(&q->spool, &visitor, q->files, why);
 }
 
+void store_look_again(struct qmgr *q, uint32_t slot)
+{
+    struct buf why = BUF_LIMITED(LOG_LINE_MAX);
+    if (!intake_scan_slot(q->config.intake, slot, &log_visitor, q, &why))
+        log_error("%s", buf_text(&why));
+    buf_clear(&why);
+    if (!look_for_files(q, &why))
+        log_error("%s", buf_text(&why));
+    qmgr_kick(q);
+    buf_fini(&why);
+}
+
 void qmgr_cleanup_left(struct qmgr *q, struct channel *channel)
 {
     struct cleaner *c = map_remove(&q->cleaners, span_of(&channel, sizeof(struct channel *)));
-    struct buf why = BUF_LIMITED(LOG_LINE_MAX);
     if (!c)
         return;
     /* It may have stored mail whose hint was lost with it. */
-    if (c->introduced && !intake_scan_slot(q->config.intake, c->slot, &log_visitor, q, &why))
-        log_error("%s", buf_text(&why));
-    buf_clear(&why);
-    if (c->introduced && !look_for_files(q, &why))
-        log_error("%s", buf_text(&why));
+    if (c->introduced)
+        store_look_again(q, c->slot);
+    else
+        qmgr_kick(q);
     free(c);
-    qmgr_kick(q);
-    buf_fini(&why);
 }
 
 bool store_scan(struct qmgr *q, struct buf *why)

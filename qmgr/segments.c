@@ -145,6 +145,8 @@ void store_handle_intake(struct channel *channel, struct frame *f, void *context
         for (struct segment *s; (s = map_next(&q->segments, &at));)
             if (s->key.slot == c->slot)
                 s->asked = false;
+        /* What it stored before it had this channel, nobody has told us. */
+        store_look_again(q, c->slot);
     }
     store_review_segments(q, c->slot);
 }

@@ -46,6 +46,8 @@ void store_remove_file(struct qmgr *q, const struct queue_id *id);
 
 /* --- scan.c: reading the store --- */
 
+/* Takes what a slot of the log and the queue's files hold and nobody has told of. */
+void store_look_again(struct qmgr *q, uint32_t slot);
 /* Ends the reading of files, wherever it is. */
 void store_drop_files(struct qmgr *q);
 

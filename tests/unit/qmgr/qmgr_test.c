@@ -346,6 +346,22 @@ Test(qmgr, finds_what_a_cleanup_process_could_not_tell, .timeout = 30)
     world_end(w);
 }
 
+Test(qmgr, finds_what_a_cleanup_process_stored_before_it_introduced_itself, .timeout = 30)
+{
+    struct world *w = world_new(QUICK);
+    struct queue_id lost = world_mail(
+        w, (struct mail){.sender = "a@b.org", .to = {"ok@local.x"}, .text = "x\n", .no_hint = true});
+    struct queue_id file = world_mail(
+        w, (struct mail){
+               .sender = "a@b.org", .to = {"ok@local.x"}, .text = "x\n", .no_hint = true, .as_file = true});
+
+    world_until(w, ": removed", 2);
+
+    cr_expect_eq(asked_times(w, "local", lost.text), 1u);
+    cr_expect_eq(asked_times(w, "local", file.text), 1u);
+    world_end(w);
+}
+
 Test(qmgr, takes_the_same_message_only_once, .timeout = 20)
 {
     struct world *w = world_new(QUICK);
