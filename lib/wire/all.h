@@ -10,6 +10,7 @@
 #include "lib/wire/login.msg.h"
 #include "lib/wire/lookup.msg.h"
 #include "lib/wire/mailbox.msg.h"
+#include "lib/wire/pickup.msg.h"
 #include "lib/wire/queue.msg.h"
 #include "lib/wire/resolve.msg.h"
 #include "lib/wire/submit.msg.h"
@@ -28,6 +29,7 @@
     M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(forward_item) M(stored)      \
     M(include) M(run)                                                                                        \
     M(journal_entry) M(resolve) M(resolved)                                                                 \
-    M(tool_list) M(tool_recipient) M(tool_message) M(tool_listed) M(tool_flush) M(tool_change) M(tool_done)
+    M(tool_list) M(tool_recipient) M(tool_message) M(tool_listed) M(tool_flush) M(tool_change) M(tool_done)  \
+    M(drop_recipient) M(drop) M(drop_ready) M(drop_offer) M(drop_answer)
 
 #endif
