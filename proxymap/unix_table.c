@@ -11,14 +11,33 @@ enum { NSS_ROOM = 64 * 1024 }; /* octets for one entry; a larger group is a temp
 /* One way to ask. result: 0 and *found, or an errno */
 typedef int (*unix_query)(const char *key, char *room, size_t size, struct buf *value, bool *found);
 
+static void put_user(struct buf *value, const struct passwd *user)
+{
+    buf_printf(value, "%s:%s:%u:%u:%s:%s:%s", user->pw_name, "x", user->pw_uid, user->pw_gid, user->pw_gecos,
+               user->pw_dir, user->pw_shell);
+}
+
 static int find_user(const char *key, char *room, size_t size, struct buf *value, bool *found)
 {
     struct passwd entry, *user = NULL;
     int error = getpwnam_r(key, &entry, room, size, &user);
     *found = user != NULL;
     if (user)
-        buf_printf(value, "%s:%s:%u:%u:%s:%s:%s", user->pw_name, "x", user->pw_uid, user->pw_gid, user->pw_gecos,
-                   user->pw_dir, user->pw_shell);
+        put_user(value, user);
+    return error;
+}
+
+static int find_uid(const char *key, char *room, size_t size, struct buf *value, bool *found)
+{
+    struct passwd entry, *user = NULL;
+    uint64_t uid;
+    *found = false;
+    if (!span_to_u64(span_text(key), UINT32_MAX - 1, &uid))
+        return 0;
+    int error = getpwuid_r((uid_t)uid, &entry, room, size, &user);
+    *found = user != NULL;
+    if (user)
+        put_user(value, user);
     return error;
 }
 
@@ -63,8 +82,11 @@ enum table_result unix_table_find(struct span name, struct span key, struct buf 
         return TABLE_NOT_FOUND;
     if (span_eq(name, SPAN("passwd.byname")))
         return ask(find_user, key, value, why);
+    if (span_eq(name, SPAN("passwd.byuid")))
+        return ask(find_uid, key, value, why);
     if (span_eq(name, SPAN("group.byname")))
         return ask(find_group, key, value, why);
-    buf_printf(why, "unknown table unix:%.*s; there are unix:passwd.byname and unix:group.byname", SPAN_ARG(name));
+    buf_printf(why, "unknown table unix:%.*s; there are unix:passwd.byname, unix:passwd.byuid and unix:group.byname",
+               SPAN_ARG(name));
     return TABLE_TEMP;
 }

@@ -1,4 +1,4 @@
-/* The system's users and groups as tables: unix:passwd.byname, unix:group.byname.
+/* The system's users and groups as tables: unix:passwd.byname, unix:passwd.byuid, unix:group.byname.
  *
  * Blocks as long as NSS does. */
 #ifndef PROXYMAP_UNIX_TABLE_H
