@@ -65,6 +65,11 @@ static bool may_hold_tables(enum param_kind kind)
     return kind == PARAM_KIND_LIST || kind == PARAM_KIND_TABLES;
 }
 
+static bool owns(const char *program, const struct param_spec *spec)
+{
+    return span_eq(span_text(param_owner_name(spec->owner)), span_text(program));
+}
+
 void plan_files(struct config *c, const struct settings *s, struct plan *plan)
 {
     struct found f = {.config = c, .plan = plan, .through_proxy = span_eq(span_text(plan->program->name), SPAN("proxymap"))};
@@ -72,10 +77,13 @@ void plan_files(struct config *c, const struct settings *s, struct plan *plan)
         found_add(arena_text(&c->arena, c->own.merpati_password_file), &f);
     if (!wall_has_word(plan->wall->files, SPAN("tables")))
         return;
-    for (size_t i = 0; i < param_spec_count(); i++)
-        if (may_hold_tables(param_spec_at(i)->kind))
-            look_at_name(&f, s, param_spec_at(i)->name);
-    for (size_t i = 0; i < s->count; i++)
+    bool only_own = wall_has_word(plan->wall->files, SPAN("own"));
+    for (size_t i = 0; i < param_spec_count(); i++) {
+        const struct param_spec *spec = param_spec_at(i);
+        if (may_hold_tables(spec->kind) && (!only_own || owns(plan->program->name, spec)))
+            look_at_name(&f, s, spec->name);
+    }
+    for (size_t i = 0; i < s->count && !only_own; i++)
         if (s->all[i]->origin != SETTING_FACT && !param_spec_find(s->all[i]->name))
             look_at_name(&f, s, s->all[i]->name);
 }

@@ -18,7 +18,8 @@ struct place {
 };
 
 /* What cleanup stores belongs to qmgr's group, so that qmgr alone reads and removes it. The
- * maildrop can be written by everybody and listed by pickup alone. */
+ * maildrop can be written by everybody and listed by pickup alone; what is made in it has pickup's
+ * group, by which pickup reads it. */
 static const struct place places[] = {
     {"pid", NULL, NULL, 0755},
     {"public", NULL, NULL, 0755},
@@ -27,7 +28,7 @@ static const struct place places[] = {
     {"queue", "cleanup", "qmgr", 02770},
     {"journal", "qmgr", "qmgr", 0700},
     {"corrupt", "qmgr", "qmgr", 0700},
-    {"maildrop", "pickup", "pickup", 01733},
+    {"maildrop", "pickup", "pickup", 03733},
 };
 static const struct place intake_slot = {NULL, "cleanup", "qmgr", 02770};
 

@@ -449,7 +449,7 @@ class AsRoot(unittest.TestCase):
                                              ("intake/0", uid["cleanup"], uid["qmgr"], 0o2770),
                                              ("queue", uid["cleanup"], uid["qmgr"], 0o2770),
                                              ("journal", uid["qmgr"], uid["qmgr"], 0o700),
-                                             ("maildrop", uid["pickup"], uid["pickup"], 0o1733)):
+                                             ("maildrop", uid["pickup"], uid["pickup"], 0o3733)):
                 s = os.stat(m.spool / path)
                 self.assertEqual((s.st_uid, s.st_gid, s.st_mode & 0o7777), (owner, group, mode), path)
 

@@ -216,7 +216,7 @@ Test(config, finds_the_files_that_parameters_name)
          "smtpd_restriction_classes = own_class\nown_class = check_client_access cdb:/t/class, permit\n"
          "mydestination = localhost, !/t/list\nmynetworks = 127.0.0.1, cidr:/t/nets\n"
          "virtual_alias_maps = texthash:/t/virtual, pipemap:{cdb:/t/inner, static:x}\nheader_checks = regexp:/t/checks\n"
-         "merpati_password_file = /t/passwd\n",
+         "merpati_password_file = /t/passwd\nauthorized_submit_users = cdb:/t/submitters\n",
          "2525 inet n - n - - smtpd -o smtpd_sender_restrictions=check_sender_access,cdb:/t/option\n"
          "pickup unix n - n 60 1 pickup\n");
 
@@ -227,7 +227,9 @@ Test(config, finds_the_files_that_parameters_name)
     cr_expect_not(has_file(plan, "/t/passwd"), "the password file is not for smtpd");
     cr_expect(has_file(plan_of(&f, "auth/unix"), "/t/passwd"), "but for auth");
     cr_expect_not(has_file(plan_of(&f, "rewrite/unix"), "/t/option.cdb"), "an option is for its service alone");
-    cr_expect_eq(plan_of(&f, "pickup/unix")->nfiles, 0, "pickup gets none");
+    cr_expect_eq(plan_of(&f, "pickup/unix")->nfiles, 1, "pickup gets those of its own parameters");
+    cr_expect(has_file(plan_of(&f, "pickup/unix"), "/t/submitters.cdb"));
+    cr_expect_eq(plan_of(&f, "anvil/unix")->nfiles, 0, "anvil gets none");
     end(&f);
 }
 
