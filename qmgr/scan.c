@@ -19,15 +19,16 @@ struct file_list {
 /* --- what is found --- */
 
 /* A message that is over by the journal, found in the store. */
-static void bury_found(struct qmgr *q, const struct queue_id *id, struct list *traces)
+static void bury_found(struct qmgr *q, const struct queue_id *id, const struct place *place)
 {
     struct tomb *t = store_find_tomb(q, id);
     if (!t) {
         t = store_make_tomb(q, id);
+        t->place = *place;
         past_stand(q, id, &t->standing);
     }
     t->traces++;
-    store_add_trace(traces, id);
+    store_add_trace(&store_know_segment(q, place)->traces, id);
     notify_found(q, id);
 }
 
@@ -61,7 +62,7 @@ static void found_message(const struct intake_place *at, const struct stored *st
         return;
     }
     if (past_is_finished(q, &st->id)) {
-        bury_found(q, &st->id, &store_know_segment(q, &place)->traces);
+        bury_found(q, &st->id, &place);
         return;
     }
     struct message *m = store_message_from(q, &st->id, &st->envelope);

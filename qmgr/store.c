@@ -94,13 +94,18 @@ void store_count_in(struct qmgr *q, struct message *m)
 }
 
 /* A second record of a message that is known: it must not come to life when the first is gone. */
+static bool same_place(const struct place *a, const struct place *b)
+{
+    return a->segment == b->segment && a->slot == b->slot && a->generation == b->generation &&
+           a->offset == b->offset;
+}
+
 void store_count_copy(struct qmgr *q, const struct queue_id *id, const struct place *p)
 {
     struct message *m = schedule_find(&q->schedule, queue_id_span(id));
     struct tomb *t = store_find_tomb(q, id);
-    if (m && !(m->flags & MESSAGE_FILE) && m->place.segment == p->segment && m->place.slot == p->slot &&
-        m->place.generation == p->generation && m->place.offset == p->offset)
-        return; /* the very same */
+    if ((m && same_place(&m->place, p)) || (t && same_place(&t->place, p)))
+        return; /* the very same, seen again */
     store_add_trace(&store_know_segment(q, p)->traces, id);
     if (m)
         m->copies++;
@@ -269,6 +274,7 @@ void store_remove_message(struct qmgr *q, struct message *m)
     struct segment *s = store_find_segment(q, &m->place);
     struct tomb *t = store_make_tomb(q, &m->id);
     t->traces = m->copies;
+    t->place = m->place;
     t->standing.base = m->standing.base;
     list_insert_before(&m->standing.node, &t->standing.node);
     progress_forget(&m->standing);

@@ -51,7 +51,8 @@ struct trace {
 struct tomb {
     struct standing standing;
     struct queue_id id;
-    uint32_t traces; /* of it */
+    struct place place; /* where it lay in the log; zeros: it did not */
+    uint32_t traces;    /* of it */
 };
 
 void store_open(struct qmgr *q);

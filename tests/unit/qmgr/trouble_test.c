@@ -20,6 +20,7 @@ Test(qmgr_trouble, begins_nothing_and_tells_nothing_while_the_journal_cannot_be_
 {
     struct world *w = world_new(QUICK);
     w->silent_agents = true;
+    world_run_ms(w, 50); /* cleanup is known */
     world_mail(w, (struct mail){.sender = "a@b.org", .to = {"ok@local.x"}, .text = "x\n"});
     world_run_ms(w, 50); /* cleanup has introduced itself */
     world_mail(w, (struct mail){.sender = "a@b.org", .to = {"x@discard.y"}, .text = "x\n", .no_hint = true});

@@ -344,6 +344,8 @@ static inline void say_intake(struct world *w)
     struct buf body = BUF_INIT;
     uint32_t segment;
     struct msg_intake m = {.slot = SLOT, .spills = 1};
+    if (!w->to_qmgr)
+        return;
     if (intake_current(w->log_of_cleanup, &segment, &m.generation))
         m.segment = segment + 1;
     msg_intake_put(&body, &m);
@@ -351,24 +353,30 @@ static inline void say_intake(struct world *w)
     buf_fini(&body);
 }
 
-/* A cleanup process begins; the one before it, if any, has gone. */
-static inline void world_cleanup(struct world *w)
+/* The cleanup process gets a channel. */
+static inline void world_connect(struct world *w)
 {
     static const struct channel_handler cleanup_handler = {cleanup_frame, NULL},
                                         qmgr_handler = {qmgr_frame, qmgr_end_closed};
-    struct buf why = BUF_INIT;
     int fds[2];
+    cr_assert(channel_pair(fds));
+    w->to_qmgr = channel_open(w->loop, fds[0], "qmgr", &cleanup_handler, w);
+    w->of_qmgr = channel_open(w->loop, fds[1], "cleanup", &qmgr_handler, w);
+    qmgr_cleanup_came(w->q, w->of_qmgr, ++w->incarnation);
+    say_intake(w);
+}
+
+/* A cleanup process begins; the one before it, if any, has gone. */
+static inline void world_cleanup(struct world *w)
+{
+    struct buf why = BUF_INIT;
     struct intake_config config = {
         .directory = w->slot, .slot = SLOT, .segment_bytes = SEGMENT_SIZE_MIN, .spare_max = 2};
     intake_close(&w->log_of_cleanup);
     w->log_of_cleanup = intake_open(&config, &why);
     cr_assert_not_null(w->log_of_cleanup, "%s", buf_text(&why));
     cr_assert_eq(intake_prepare(w->log_of_cleanup, &why), STORE_OK, "%s", buf_text(&why));
-    cr_assert(channel_pair(fds));
-    w->to_qmgr = channel_open(w->loop, fds[0], "qmgr", &cleanup_handler, w);
-    w->of_qmgr = channel_open(w->loop, fds[1], "cleanup", &qmgr_handler, w);
-    qmgr_cleanup_came(w->q, w->of_qmgr, ++w->incarnation);
-    say_intake(w);
+    world_connect(w);
     buf_fini(&why);
 }
 
