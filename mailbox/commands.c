@@ -199,7 +199,7 @@ static void command_over(struct timer *t, void *context)
 static void read_output(struct command *c)
 {
     char piece[1024];
-    ssize_t n;
+    ssize_t n = 0;
     while (c->out >= 0 && ((n = read(c->out, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR))) {
         size_t room = COMMANDS_OUTPUT_MAX - c->output.len;
         if (n > 0)

@@ -92,6 +92,7 @@ Test(text_read, tells_an_error_of_reading)
 
     cr_expect_neq(in.error, 0);
     drop_write_end(&w);
+    input_fini(&in);
     close(to);
 }
 
