@@ -14,11 +14,15 @@ enum {
 
 /* --- requests from callers ----------------------------------------------------- */
 
-static void handle_request(struct proc *p, struct channel *c, struct frame *f)
+/* result: false: nobody knows this request, and the channel has to end, so that the caller hears
+ * that no answer will come */
+static bool handle_request(struct proc *p, struct channel *c, struct frame *f)
 {
     p->served++;
-    if (!channel_dispatch(p->spec->requests, c, f, p->own))
-        log_warning("unexpected message 0x%04x from %s", f->type, channel_peer(c));
+    if (channel_dispatch(p->spec->requests, c, f, p->own))
+        return true;
+    log_warning("unexpected message 0x%04x from %s", f->type, channel_peer(c));
+    return f->id == 0;
 }
 
 static void keep_for_later(struct proc *p, struct channel *c, struct frame *f)
@@ -74,32 +78,45 @@ static void caller_closed(struct channel *c, void *context)
         forget_caller(p, c);
 }
 
+/* Whether there is work that was begun, or taken from a caller. */
+static bool has_work(const struct proc *p)
+{
+    return p->sessions > 0 || p->busy || !list_empty(&p->waiting);
+}
+
+static void end_if_done(struct proc *p)
+{
+    if (p->stopping && !p->spec->stop && !has_work(p))
+        proc_exit(p, 0);
+}
+
 /* A worker handles one request at a time, however deep its handler waits. */
 static void handle_alone(struct proc *p, struct channel *c, struct frame *f)
 {
     p->busy = true;
     p->current = c;
-    handle_request(p, c, f);
+    bool known = handle_request(p, c, f);
     p->busy = false;
     p->current = NULL;
-    if (p->current_left)
+    if (p->current_left || !known)
         forget_caller(p, c);
     p->current_left = false;
     if (!list_empty(&p->waiting))
         loop_defer(p->loop, &p->next);
-    else if (p->stopping && !p->spec->stop)
-        proc_exit(p, 0);
+    end_if_done(p);
 }
 
 static void caller_frame(struct channel *c, struct frame *f, void *context)
 {
     struct proc *p = context;
-    if (p->spec->kind != PROC_WORKER)
-        handle_request(p, c, f);
-    else if (p->busy || !list_empty(&p->waiting))
+    if (p->spec->kind != PROC_WORKER) {
+        if (!handle_request(p, c, f))
+            forget_caller(p, c);
+    } else if (p->busy || !list_empty(&p->waiting)) {
         keep_for_later(p, c, f);
-    else
+    } else {
         handle_alone(p, c, f);
+    }
 }
 
 void proc_next_waiting(struct deferred *d, void *context)
@@ -113,6 +130,7 @@ void proc_next_waiting(struct deferred *d, void *context)
             handle_alone(p, w->channel, &w->frame);
         waiting_free(w);
     }
+    end_if_done(p);
 }
 
 void proc_serve_channel(struct proc *p, int fd, const struct msg_channel_given *who)
@@ -211,7 +229,7 @@ void proc_stop_begin(struct proc *p, int64_t grace_ms)
     proc_close_listeners(p);
     if (p->spec->stop)
         p->spec->stop(p, p->own);
-    else if (p->sessions == 0 && !p->busy)
+    else if (!has_work(p))
         proc_exit(p, 0);
     else
         timer_set(p->loop, &p->grace, clock_after_ms(grace_ms), grace_over, p);
