@@ -5,6 +5,7 @@
 #include "lib/wire/anvil.msg.h"
 #include "lib/wire/attempt.msg.h"
 #include "lib/wire/control.msg.h"
+#include "lib/wire/dns.msg.h"
 #include "lib/wire/envelope.msg.h"
 #include "lib/wire/journal.msg.h"
 #include "lib/wire/login.msg.h"
@@ -25,6 +26,7 @@
     M(login) M(login_answer) M(session_prepare) M(session_prepared) M(session_present) M(session_begin)   \
     M(pop3_settings)                                                                                         \
     M(lookup) M(lookup_answer)                                                                              \
+    M(dns_query) M(dns_reply_record) M(dns_reply)                                                            \
     M(client_event) M(client_counts) M(client_left)                                                          \
     M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(forward_item) M(stored)      \
     M(include) M(run)                                                                                        \
