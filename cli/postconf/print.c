@@ -80,6 +80,15 @@ static void put_argument(struct buf *word, struct span text)
     buf_printf(word, braces ? "{%.*s}" : "%.*s", SPAN_ARG(text));
 }
 
+/* An -o with its setting. "{a=b}}" would be read as a group by itself and cannot be put into one:
+ * such a setting stands behind its -o as it was found. */
+static void put_option(struct buf *word, struct span setting)
+{
+    bool glued = setting.p[0] == '{' && !needs_braces(setting);
+    buf_puts(word, glued ? "-o" : "-o ");
+    put_argument(word, setting);
+}
+
 /* One argument as it is written; an -o with its setting is one. at: moved behind it.
  * result: whether it is an -o of this service */
 static bool next_argument(const struct service *service, size_t *at, size_t *option, struct buf *word)
@@ -94,8 +103,7 @@ static bool next_argument(const struct service *service, size_t *at, size_t *opt
     const struct service_option *o = &service->options[(*option)++];
     struct buf text = BUF_INIT;
     buf_printf(&text, "%.*s=%.*s", SPAN_ARG(o->name), SPAN_ARG(o->value));
-    buf_puts(word, "-o ");
-    put_argument(word, buf_span(&text));
+    put_option(word, buf_span(&text));
     buf_fini(&text);
     return true;
 }

@@ -47,6 +47,8 @@ Test(pattern, services_are_written_in_columns)
         {"a unix - - n - - smtp -v -o b=c -D {d e} f",
          "a          unix  -       -       n       -       -       smtp -v -o b=c -D {d e} f\n",
          "a          unix  -       -       n       -       -       smtp -v\n    -o b=c\n    -D {d e} f\n"},
+        {"a unix - - n - - b -o{c=d}} e", "a          unix  -       -       n       -       -       b -o{c=d}} e\n",
+         "a          unix  -       -       n       -       -       b\n    -o{c=d}}\n    e\n"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct arena a = ARENA_INIT;
