@@ -9,13 +9,15 @@ struct services {
     struct queue_id_source ids;
 };
 
-CHANNEL_CALL_DECLARE(submit, submitted);
+CHANNEL_CALL_FIRM_DECLARE(submit, submitted);
 CHANNEL_CALL_DECLARE(room_wanted, submitted);
 CHANNEL_CALL_DECLARE(client_event, client_counts);
 
 /* Class 4 without words: the caller has its own for a queue that does not answer. */
 static const struct msg_submitted lost = {.class = 4};
 
+/* Whoever asks the session to end, the client must not be told "try again" of a message that may have
+ * been stored: it would send it a second time. */
 static struct msg_submitted submit(void *context, struct arena *a, const struct msg_submit *m, mono_ms deadline)
 {
     const struct services *services = context;
@@ -50,6 +52,7 @@ static int spool(void *context, uint64_t size, uint64_t *handle, mono_ms deadlin
     if (c && channel_call(c, MSG_spool_wanted, buf_span(&body), NULL, 0, deadline, MSG_spool_made, &scratch,
                           &reply) == CALL_OK) {
         fd = frame_take_fd(&reply, 0);
+        frame_close_fds(&reply);
         if (msg_spool_made_get(&scratch, reply.body, &made) && made.handle)
             *handle = made.handle;
         else if (fd >= 0) {

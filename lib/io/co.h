@@ -30,7 +30,8 @@ struct co *co_self(void);
 /* A number that is never used twice in the process; 0 on the loop's own stack. */
 uint64_t co_id(const struct co *c);
 
-/* Asks a coroutine to end: its present wait and all later ones return WAIT_CANCELLED.
+/* Asks a coroutine to end: its present wait and all later ones return WAIT_CANCELLED, but for
+ * those that are firm (wait.h).
  * id: from co_id(); a coroutine that has ended is left alone. */
 void co_cancel(uint64_t id);
 void co_cancel_all(void);

@@ -89,6 +89,7 @@ struct co {
     const char *parked_at;   /* nothing far below this address of its stack is in use */
     enum wait_result result; /* of the wait that ended */
     bool cancelled, ended;
+    bool firm;               /* in a wait that no cancellation ends */
 };
 
 /* The running coroutine; none is a bug: waiting on the loop's own stack. */

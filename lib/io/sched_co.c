@@ -241,7 +241,7 @@ static void co_expire(struct timer *t, void *context)
 enum wait_result co_park(const char *what, mono_ms deadline)
 {
     struct co *c = co_running();
-    if (c->cancelled)
+    if (c->cancelled && !c->firm)
         return WAIT_CANCELLED;
     c->deadline = deadline;
     if (deadline != MONO_NEVER && (!timer_is_set(&c->timer) || c->timer.node.key > deadline))
@@ -273,7 +273,8 @@ void co_cancel(uint64_t id)
     if (!c)
         return;
     c->cancelled = true;
-    co_wake(c, WAIT_CANCELLED);
+    if (!c->firm)
+        co_wake(c, WAIT_CANCELLED);
 }
 
 void co_cancel_all(void)

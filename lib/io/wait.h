@@ -43,6 +43,9 @@ struct note {
 void note_set(struct note *n);
 /* Until the note is set; at once where it is set already. waits */
 enum wait_result wait_note(struct loop *l, struct note *n, mono_ms deadline);
+/* The same, also for a session that is asked to end: what it waits for decides what it may tell its
+ * peer. result: WAIT_OK, WAIT_TIMEOUT. waits */
+enum wait_result wait_note_firm(struct loop *l, struct note *n, mono_ms deadline);
 
 /* Gives the others a turn, where one session has done much without waiting.
  * Nothing in a blocking process. waits */

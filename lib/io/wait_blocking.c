@@ -73,6 +73,11 @@ enum wait_result wait_note(struct loop *l, struct note *n, mono_ms deadline)
     return WAIT_OK;
 }
 
+enum wait_result wait_note_firm(struct loop *l, struct note *n, mono_ms deadline)
+{
+    return wait_note(l, n, deadline); /* nobody cancels here */
+}
+
 void wait_yield(void)
 {
 }

@@ -136,7 +136,7 @@ enum wait_result wait_note(struct loop *l, struct note *n, mono_ms deadline)
 {
     struct co *self = co_running();
     (void)l;
-    if (self->cancelled)
+    if (self->cancelled && !self->firm)
         return WAIT_CANCELLED;
     if (n->set)
         return WAIT_OK;
@@ -145,4 +145,13 @@ enum wait_result wait_note(struct loop *l, struct note *n, mono_ms deadline)
     enum wait_result parked = co_park("a message", deadline);
     n->waiter = NULL;
     return n->set && parked == WAIT_TIMEOUT ? WAIT_OK : parked;
+}
+
+enum wait_result wait_note_firm(struct loop *l, struct note *n, mono_ms deadline)
+{
+    struct co *self = co_running();
+    self->firm = true;
+    enum wait_result waited = wait_note(l, n, deadline);
+    self->firm = false;
+    return waited;
 }

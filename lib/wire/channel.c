@@ -74,11 +74,12 @@ int frame_take_fd(struct frame *f, unsigned i)
     return fd;
 }
 
-static void frame_close_fds(const struct frame *f)
+void frame_close_fds(struct frame *f)
 {
     for (unsigned i = 0; i < f->nfds; i++)
         if (f->fds[i] >= 0)
             close(f->fds[i]);
+    f->nfds = 0;
 }
 
 static void riders_free(struct riders *r)
@@ -557,15 +558,17 @@ static void call_answered(struct frame *reply, void *context)
     note_set(&call->done);
 }
 
-enum call_result channel_call(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds,
-                              mono_ms deadline, uint16_t want, struct arena *a, struct frame *reply)
+typedef enum wait_result (*call_wait)(struct loop *l, struct note *n, mono_ms deadline);
+
+static enum call_result call_by(call_wait wait, struct channel *c, uint16_t type, struct span body, const int *fds,
+                                unsigned nfds, mono_ms deadline, uint16_t want, struct arena *a, struct frame *reply)
 {
     struct call call = {.arena = a, .reply = reply};
     *reply = (struct frame){0};
     uint64_t id = channel_request(c, type, body, fds, nfds, call_answered, &call);
     if (id == 0)
         return CALL_LOST;
-    enum wait_result waited = wait_note(c->loop, &call.done, deadline);
+    enum wait_result waited = wait(c->loop, &call.done, deadline);
     if (!call.done.set) {
         channel_forget(c, id);
         return waited == WAIT_TIMEOUT ? CALL_TIMEOUT : CALL_CANCELLED;
@@ -574,10 +577,21 @@ enum call_result channel_call(struct channel *c, uint16_t type, struct span body
         return CALL_LOST;
     if (reply->type != want) {
         frame_close_fds(reply);
-        reply->nfds = 0;
         return CALL_MALFORMED;
     }
     return CALL_OK;
+}
+
+enum call_result channel_call(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds,
+                              mono_ms deadline, uint16_t want, struct arena *a, struct frame *reply)
+{
+    return call_by(wait_note, c, type, body, fds, nfds, deadline, want, a, reply);
+}
+
+enum call_result channel_call_firm(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds,
+                                   mono_ms deadline, uint16_t want, struct arena *a, struct frame *reply)
+{
+    return call_by(wait_note_firm, c, type, body, fds, nfds, deadline, want, a, reply);
 }
 
 bool channel_dispatch(const struct message_handler *table, struct channel *c, struct frame *f, void *context)

@@ -38,6 +38,8 @@ struct frame {
 
 /* The i-th descriptor, now the caller's; -1 where there is none. */
 int frame_take_fd(struct frame *f, unsigned i);
+/* Closes those that nobody took: for a reply that channel_call() gave. */
+void frame_close_fds(struct frame *f);
 
 struct channel_handler {
     /* A request or a notice came in. The handler may wait for others, but not for an answer on c: nothing
@@ -100,23 +102,32 @@ enum call_result {
  * waits: until the deadline */
 enum call_result channel_call(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds,
                               mono_ms deadline, uint16_t want, struct arena *a, struct frame *reply);
+/* The same for what must not be left in doubt: a session that is asked to end waits on for the answer.
+ * result: never CALL_CANCELLED */
+enum call_result channel_call_firm(struct channel *c, uint16_t type, struct span body, const int *fds, unsigned nfds,
+                                   mono_ms deadline, uint16_t want, struct arena *a, struct frame *reply);
 
-/* A call with declared messages: encodes *request, waits, decodes into *reply (struct msg_Y *). */
+/* A call with declared messages: encodes *request, waits, decodes into *reply (struct msg_Y *). Descriptors
+ * that come with the reply are closed. */
 #define CHANNEL_CALL(c, a, deadline, X, request, Y, reply)                                          \
     channel_call_##X##_##Y((c), (a), (deadline), (request), (reply))
 /* Declares that function; once per pair, in the .c file that calls. */
-#define CHANNEL_CALL_DECLARE(X, Y)                                                                  \
+#define CHANNEL_CALL_DECLARE(X, Y) CHANNEL_CALL_DECLARE_BY(channel_call, X, Y)
+/* The same, to be called by CHANNEL_CALL too, over channel_call_firm(). */
+#define CHANNEL_CALL_FIRM_DECLARE(X, Y) CHANNEL_CALL_DECLARE_BY(channel_call_firm, X, Y)
+#define CHANNEL_CALL_DECLARE_BY(call, X, Y)                                                         \
     static inline enum call_result channel_call_##X##_##Y(struct channel *c, struct arena *a,       \
                                                           mono_ms deadline, const struct msg_##X *request, \
                                                           struct msg_##Y *reply)                   \
     {                                                                                              \
         struct buf body = BUF_LIMITED(CHANNEL_FRAME_MAX);                                          \
-        struct frame frame;                                                                        \
+        struct frame frame = {0};                                                                  \
         msg_##X##_put(&body, request);                                                             \
-        enum call_result result = body.full ? CALL_MALFORMED                                       \
-                                            : channel_call(c, MSG_##X, buf_span(&body), NULL, 0, deadline, \
-                                                           MSG_##Y, a, &frame);                    \
+        enum call_result result =                                                                  \
+            body.full ? CALL_MALFORMED                                                             \
+                      : call(c, MSG_##X, buf_span(&body), NULL, 0, deadline, MSG_##Y, a, &frame);  \
         buf_fini(&body);                                                                           \
+        frame_close_fds(&frame);                                                                   \
         if (result == CALL_OK && !msg_##Y##_get(a, frame.body, reply))                             \
             result = CALL_MALFORMED;                                                               \
         return result;                                                                             \

@@ -394,6 +394,47 @@ Test(co, is_cancelled_at_its_wait_and_at_all_later_ones)
     end_loop(&l);
 }
 
+static void wait_firmly_then_not(void *argument)
+{
+    struct actor *a = argument;
+    struct note never = {0};
+    a->result = wait_note_firm(a->loop, a->note, a->moment);
+    a->again = wait_note(a->loop, &never, clock_after(10));
+}
+
+Test(co, a_firm_wait_outlasts_a_cancellation_and_the_next_wait_ends)
+{
+    struct loop *l = loop_new();
+    struct note note = {0};
+    struct actor a = {.loop = l, .note = &note, .moment = clock_after(10)};
+    uint64_t id = co_id(co_spawn(l, "actor", wait_firmly_then_not, &a));
+    loop_step(l, 0);
+
+    co_cancel(id);
+    loop_step(l, 0);
+    cr_expect_eq(co_count(), 1U, "it waits on");
+    note_set(&note);
+    run_until_none(l);
+
+    cr_expect_eq(a.result, WAIT_OK);
+    cr_expect_eq(a.again, WAIT_CANCELLED);
+    end_loop(&l);
+}
+
+Test(co, a_firm_wait_begins_after_a_cancellation_too_and_ends_at_its_deadline)
+{
+    struct loop *l = loop_new();
+    struct note note = {0};
+    struct actor a = {.loop = l, .note = &note, .moment = clock_after_ms(20)};
+    co_cancel(co_id(co_spawn(l, "actor", wait_firmly_then_not, &a)));
+
+    run_until_none(l);
+
+    cr_expect_eq(a.result, WAIT_TIMEOUT);
+    cr_expect_eq(a.again, WAIT_CANCELLED);
+    end_loop(&l);
+}
+
 Test(co, is_cancelled_before_its_first_turn)
 {
     struct loop *l = loop_new();

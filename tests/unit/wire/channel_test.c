@@ -1,5 +1,6 @@
 #include "lib/wire/channel.h"
 #include "lib/wire/message.h"
+#include "lib/wire/submit.msg.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -587,6 +588,39 @@ Test(channel, call_is_lost_with_the_other_end)
     right.closes = true;
 
     cr_expect_eq(channel_call(left.channel, ASK, SPAN("x"), NULL, 0, clock_after(5), ANSWER, &a, &reply), CALL_LOST);
+    arena_fini(&a);
+}
+
+/* Answers with a descriptor that nobody asked for. */
+static void answer_with_file(struct channel *c, struct frame *f, void *context)
+{
+    int fd = file_with('a');
+    struct buf body = BUF_INIT;
+    (void)context;
+    msg_submitted_put(&body, &(struct msg_submitted){.class = 0, .id = SPAN("ID")});
+    cr_expect(channel_reply(c, f->id, MSG_submitted, buf_span(&body), &fd, 1));
+    buf_fini(&body);
+    close(fd);
+}
+
+CHANNEL_CALL_DECLARE(room_wanted, submitted);
+
+Test(channel, a_declared_call_keeps_no_descriptor_of_the_answer, .init = setup, .fini = teardown)
+{
+    static const struct channel_handler answering = {answer_with_file, got_closed};
+    struct arena a = ARENA_INIT;
+    struct msg_room_wanted request = {.size = 1};
+    struct msg_submitted answer;
+    channel_set_context(right.channel, &answering, &right);
+    const unsigned before = open_fds();
+
+    enum call_result result =
+        CHANNEL_CALL(left.channel, &a, clock_after(5), room_wanted, &request, submitted, &answer);
+
+    cr_expect_eq(result, CALL_OK);
+    cr_expect(span_eq(answer.id, SPAN("ID")));
+    steps(3); /* what the other side queued has gone */
+    cr_expect_eq(open_fds(), before);
     arena_fini(&a);
 }
 
