@@ -157,11 +157,17 @@ static bool keep_settings(const struct settings *s, struct plan *plan, struct pa
     return plan->settings >= 0;
 }
 
-static void set_facts(struct config *c, struct settings *s, const struct plan *plan)
+/* One program may do the work of two of Postfix's: lmtp is smtp under another name. */
+static struct span process_name(const struct service *service, const struct plan *plan)
+{
+    return service && span_eq(service->command, SPAN("lmtp")) ? service->command : span_text(plan->program->name);
+}
+
+static void set_facts(struct config *c, struct settings *s, const struct service *service, const struct plan *plan)
 {
     struct span name = c->main.syslog_name;
     struct buf why = BUF_INIT;
-    settings_set_fact(s, "process_name", span_text(plan->program->name));
+    settings_set_fact(s, "process_name", process_name(service, plan));
     settings_set_fact(s, "service_name", span_text(plan->name));
     (void)param_expand_name(&c->arena, s, SPAN("syslog_name"), &name, &why);
     settings_set_fact(s, ".syslog_name", name);
@@ -176,7 +182,7 @@ static bool make_settings(struct config *c, const struct service *service, struc
     settings_copy(&s, &c->settings);
     if (service && service->option_count)
         good = service_apply_options(service, &s, errors) && param_check_all(&s, errors);
-    set_facts(c, &s, plan);
+    set_facts(c, &s, service, plan);
     good = good && plan_sockets(c, &s, plan, errors) && plan_check_relay(c, &s, plan, errors);
     plan_files(c, &s, plan);
     good = good && keep_settings(&s, plan, errors);

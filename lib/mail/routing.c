@@ -50,23 +50,22 @@ static void add_addresses(struct ip *at, size_t *count, struct span list)
             ++*count;
 }
 
-/* The addresses that mean this machine: those of inet_interfaces (all: of every interface that
- * is up) and of proxy_interfaces. */
-static void own_addresses(struct opening *o, const struct settings *settings, struct resolve_config *resolve)
+const struct ip *routing_own_addresses(struct arena *a, const struct settings *settings,
+                                       const struct params_main *main, size_t *count)
 {
     const struct setting *fact = settings_get(settings, SPAN(FACT_INTERFACES));
     struct span found = fact ? fact->value : SPAN_NONE;
-    struct span named = o->main->inet_interfaces.text;
-    size_t most = found.n + named.n + o->main->proxy_interfaces.text.n + 2, count = 0;
-    struct ip *at = arena_calloc(o->arena, most / 2 + 2, sizeof *at);
-    add_addresses(at, &count, named);
+    struct span named = main->inet_interfaces.text;
+    size_t most = found.n + named.n + main->proxy_interfaces.text.n + 2;
+    struct ip *at = arena_calloc(a, most / 2 + 2, sizeof *at);
+    *count = 0;
+    add_addresses(at, count, named);
     if (span_eq_nocase(named, SPAN("all")))
-        add_addresses(at, &count, found);
+        add_addresses(at, count, found);
     if (span_eq_nocase(named, SPAN("loopback-only")) || span_eq_nocase(named, SPAN("localhost")))
-        add_addresses(at, &count, SPAN("127.0.0.1 [::1]"));
-    add_addresses(at, &count, o->main->proxy_interfaces.text);
-    resolve->own_addresses = at;
-    resolve->own_address_count = count;
+        add_addresses(at, count, SPAN("127.0.0.1 [::1]"));
+    add_addresses(at, count, main->proxy_interfaces.text);
+    return at;
 }
 
 static void fill_rewrite(const struct params_main *main, struct rewrite_config *rewrite)
@@ -128,7 +127,7 @@ struct routing *routing_open(struct arena *a, const struct settings *settings, c
         &o, "sender_dependent_default_transport_maps", rewrite->sender_dependent_default_transport_maps.text);
     resolve->sender_dependent_relayhost_maps =
         open_maps(&o, "sender_dependent_relayhost_maps", rewrite->sender_dependent_relayhost_maps.text);
-    own_addresses(&o, settings, resolve);
+    resolve->own_addresses = routing_own_addresses(a, settings, main, &resolve->own_address_count);
     return why->len ? NULL : r;
 }
 

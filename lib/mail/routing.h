@@ -18,6 +18,11 @@ struct routing {
 struct routing *routing_open(struct arena *a, const struct settings *settings, const struct params_main *main,
                              const struct params_rewrite *rewrite, struct tables *tables, struct buf *why);
 
+/* The addresses that mean this machine: those of inet_interfaces (all: of every interface that is up) and of
+ * proxy_interfaces. Made in a. */
+const struct ip *routing_own_addresses(struct arena *a, const struct settings *settings,
+                                       const struct params_main *main, size_t *count);
+
 /* The standard form of an envelope address (REWRITE_LOCAL), made in a. */
 struct span routing_rewrite(const struct routing *r, struct arena *a, struct span address);
 

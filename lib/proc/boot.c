@@ -116,7 +116,7 @@ static void keep_boot(struct proc *p, const struct msg_boot *m)
 static void open_log(struct proc *p, int fd)
 {
     char name[128];
-    struct span root;
+    struct span root, program;
     struct buf why = BUF_INIT;
     const struct setting *host = settings_get(&p->settings, SPAN(FACT_HOSTNAME));
     enum log_target target = span_eq(p->boot.log_target, SPAN("stdout"))   ? LOG_TO_STDOUT
@@ -124,7 +124,10 @@ static void open_log(struct proc *p, int fd)
                                                                            : LOG_TO_FILE;
     if (!param_expand_name(&p->arena, &p->settings, SPAN("syslog_name"), &root, &why) || root.n == 0)
         root = SPAN("postfix");
-    snprintf(name, sizeof name, "%.*s/%s", SPAN_ARG(root), p->spec->program);
+    /* The SMTP client has two names, as Postfix has two programs. */
+    if (!param_expand_name(&p->arena, &p->settings, SPAN("process_name"), &program, &why) || program.n == 0)
+        program = span_text(p->spec->program);
+    snprintf(name, sizeof name, "%.*s/%.*s", SPAN_ARG(root), SPAN_ARG(program));
     log_open(target, fd >= 0 ? fd : 2, host ? host->value.p : "localhost", name, (uint64_t)getpid());
     log_set_verbose((p->boot.flags & BOOT_VERBOSE) != 0);
     buf_fini(&why);

@@ -41,6 +41,8 @@ static const struct {
      "truncate unlink unlinkat rename renameat renameat2 link linkat mkdir mkdirat rmdir fchmod fchmodat "
      "utimensat"},
     {"connect", "connect"},
+    /* To hosts on the network, from an address of choice; no socket of the file system, nothing that listens. */
+    {"dial", "connect bind"},
     {"code", ""},
 };
 
@@ -63,6 +65,8 @@ static const struct limited {
     {"connect", "socket", 0, UINT32_MAX, AF_UNIX},
     {"connect", "socket", 0, UINT32_MAX, AF_INET},
     {"connect", "socket", 0, UINT32_MAX, AF_INET6},
+    {"dial", "socket", 0, UINT32_MAX, AF_INET},
+    {"dial", "socket", 0, UINT32_MAX, AF_INET6},
     {"code", "mmap", 2, PROT_EXEC, PROT_EXEC}, /* shared objects that NSS loads */
     {"code", "mprotect", 2, PROT_EXEC, PROT_EXEC},
 };

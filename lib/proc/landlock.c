@@ -92,12 +92,12 @@ static bool add_rules(int ruleset, uint64_t handled, const struct landlock_rule 
     return true;
 }
 
-bool landlock_enter(const struct landlock_rule *rules, unsigned n, struct buf *why)
+bool landlock_enter(const struct landlock_rule *rules, unsigned n, bool may_dial, struct buf *why)
 {
     unsigned abi = landlock_abi();
     if (abi == 0)
         return true;
-    struct ruleset all = {.fs = fs_rights_of(abi), .net = NET_ALL, .scoped = SCOPED_ALL};
+    struct ruleset all = {.fs = fs_rights_of(abi), .net = may_dial ? 0 : NET_ALL, .scoped = SCOPED_ALL};
     long ruleset = syscall(SYS_landlock_create_ruleset, &all, attr_size_of(abi), 0);
     if (ruleset < 0) {
         buf_printf(why, "Landlock: %s", strerror(errno));

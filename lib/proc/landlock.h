@@ -18,7 +18,8 @@ struct landlock_rule {
 unsigned landlock_abi(void);
 
 /* no_new_privs is set already.
+ * may_dial: TCP ports stay open to it (the filter still refuses to listen)
  * result: false with the reason in why. A kernel without Landlock is no failure. */
-bool landlock_enter(const struct landlock_rule *rules, unsigned n, struct buf *why);
+bool landlock_enter(const struct landlock_rule *rules, unsigned n, bool may_dial, struct buf *why);
 
 #endif

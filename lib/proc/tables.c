@@ -96,3 +96,12 @@ DEFINE_LOAD(anvil)
 DEFINE_LOAD(pop3d)
 DEFINE_LOAD(sasl)
 DEFINE_LOAD(merpati)
+DEFINE_LOAD(smtp)
+
+const struct params_smtp *proc_params_lmtp(struct proc *p)
+{
+    struct params_smtp *params = ARENA_NEW(&p->arena, struct params_smtp);
+    struct param_errors errors = {0};
+    bool good = params_smtp_load_lmtp(&p->arena, &p->settings, params, &errors);
+    return told(p, good, &errors) ? params : NULL;
+}

@@ -31,6 +31,9 @@ PROC_PARAMS_DECLARE(anvil)
 PROC_PARAMS_DECLARE(pop3d)
 PROC_PARAMS_DECLARE(sasl)
 PROC_PARAMS_DECLARE(merpati)
+PROC_PARAMS_DECLARE(smtp)
 #undef PROC_PARAMS_DECLARE
+/* The same of the SMTP client where it speaks LMTP. */
+const struct params_smtp *proc_params_lmtp(struct proc *p);
 
 #endif

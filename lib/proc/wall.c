@@ -195,7 +195,7 @@ static bool enter_landlock(const struct wall *w, const int *dirs, const char *co
         fits = rules_add_word(&rules, word, dirs, names, n);
     if (!fits)
         buf_printf(why, "more than %d directories", RULES_MAX);
-    bool good = fits && landlock_enter(rules.at, rules.n, why);
+    bool good = fits && landlock_enter(rules.at, rules.n, wall_has_word(w->syscalls, SPAN("dial")), why);
     for (unsigned i = 0; i < rules.nopened; i++)
         close(rules.opened[i]);
     return good;
