@@ -14,6 +14,9 @@ HELPERS = BUILD / "tests" / "helpers"
 # A sanitized build takes its time.
 PATIENCE = 60 if "san" in BUILD.name else 20
 
+# SIGKILL and SIGTERM are sent by tests; the other signals say that a process broke, or broke through a wall.
+SURPRISE = re.compile(r"panic: |Sanitizer|runtime error: |killed by signal (?!9\b|15\b)")
+
 
 def wait_for(what, says, seconds=PATIENCE):
     """Asks what() until it gives something true, which is returned."""
@@ -117,11 +120,24 @@ class Process:
             self.process.wait()
             raise AssertionError(f"it does not end\n{self.text()}") from None
 
+    def surprises(self):
+        """Lines in which a process says that it has a fault, or master that one had."""
+        lines = (self.text() + self.log()).splitlines()
+        return [line for line in lines if SURPRISE.search(line)]
+
+    def log(self):
+        """The log where that is not in what it prints."""
+        return ""
+
     def close(self):
+        """A test that passes while a process breaks has not passed."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        surprises = self.surprises()
         shutil.rmtree(self.dir, ignore_errors=True)
+        if surprises:
+            raise AssertionError("a process had a fault:\n" + "\n".join(surprises[:20]))
 
     def __enter__(self):
         return self
