@@ -99,6 +99,8 @@ void body_finish(struct session *s, struct body *b)
 {
     if (b->after_cr) { /* the last octet of all */
         b->after_cr = false;
+        if (refuses_bare(s))
+            body_note(b, BODY_BARE_CR);
         body_put(s, b, SPAN("\r"));
     }
     if (b->file >= 0)

@@ -286,6 +286,29 @@ Test(session, chunks_make_one_message)
     chat_close(&chat);
 }
 
+Test(session, chunks_with_bare_line_ends_are_refused)
+{
+    static const struct {
+        const char *says, *chunk;
+    } rows[] = {
+        {"a bare LF", "BDAT 4 LAST\r\na\nb\n"},
+        {"a bare CR", "BDAT 4 LAST\r\na\rb\n"},
+        {"a CR that is the last octet of all", "BDAT 4 LAST\r\na\r\n\r"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct chat chat;
+        chat_begin(&chat, "");
+        CHAT(&chat, ENVELOPE);
+
+        chat_say(&chat, rows[i].chunk);
+        chat_want(&chat, "550 5.5.2");
+
+        chat_want_closed(&chat);
+        cr_expect_eq(chat.submits, 0u, "%s", rows[i].says);
+        chat_close(&chat);
+    }
+}
+
 Test(session, chunks_of_nothing_are_junk)
 {
     struct chat chat;
