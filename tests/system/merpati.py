@@ -81,6 +81,8 @@ class Client:
 class Process:
     """A server process in a temporary directory that goes with it."""
 
+    faults = None   # a pattern of those that the test itself makes
+
     def __init__(self, prefix):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"merpati-{prefix}."))
         self.dir.chmod(0o755)
@@ -123,7 +125,8 @@ class Process:
     def surprises(self):
         """Lines in which a process says that it has a fault, or master that one had."""
         lines = (self.text() + self.log()).splitlines()
-        return [line for line in lines if SURPRISE.search(line)]
+        return [line for line in lines
+                if SURPRISE.search(line) and not (self.faults and re.search(self.faults, line))]
 
     def log(self):
         """The log where that is not in what it prints."""

@@ -149,6 +149,7 @@ class Channels(unittest.TestCase):
 
     def test_leads_to_a_new_process_when_one_has_crashed(self):
         with Master() as m, m.client() as c:
+            m.faults = r"cleanup pid \d+ killed by signal 6"
             first = c.ask("call cleanup").split()
             self.assertTrue(c.ask("call cleanup crash").startswith("lost"))
 
@@ -413,6 +414,7 @@ class AsRoot(unittest.TestCase):
             self.start(m)
             with m.client() as c:
                 self.assertTrue(c.ask("call cleanup").startswith("said"), m.text())
+                wait_for(lambda: all(p["state"] == "ready" for p in m.processes()), "all have built their walls")
                 for p in m.processes():
                     s = self.status_of(p["pid"])
                     with self.subTest(p["program"]):
