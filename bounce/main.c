@@ -5,12 +5,17 @@
 #include "lib/proc/tables.h"
 #include "lib/queue/id.h"
 
+#include <unistd.h>
+
 enum { CLEANUP_WAIT_S = 100 };
 
 struct bounce {
     struct proc *proc;
     const struct params_main *main;
+    const struct params_bounce *mine;
     struct report_config report;
+    struct texts texts;
+    struct arena texts_arena; /* holds them */
     struct span double_bounce; /* the address that notifications to postmasters come from */
     struct queue_id_source ids;
     struct channel *asker; /* of the request in hand; NULL: it has gone */
@@ -159,20 +164,40 @@ static void caller_left(struct proc *p, void *own, struct channel *c)
         b->asker = NULL;
 }
 
+/* Reads the templates, at the start and when the file has changed. */
+static void load_texts(struct bounce *b)
+{
+    struct span file = b->mine->bounce_template_file;
+    int fd = file.n ? proc_file(b->proc, file.p) : -1;
+    arena_reset(&b->texts_arena);
+    texts_make(&b->texts_arena, proc_settings(b->proc), file, fd, b->main->myorigin, &b->texts);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void file_changed(struct proc *p, void *own, const char *path)
+{
+    struct bounce *b = own;
+    (void)p;
+    if (span_eq(span_text(path), b->mine->bounce_template_file))
+        load_texts(b);
+}
+
 static void *start(struct proc *p)
 {
     struct bounce *b = ARENA_NEW(proc_arena(p), struct bounce);
     const struct params_bounce *mine = proc_params_bounce(p);
     b->proc = p;
+    b->mine = mine;
     if (!mine || !(b->main = proc_params_main(p)))
         return NULL;
+    load_texts(b);
     b->ids.incarnation = proc_boot(p)->incarnation;
     b->double_bounce = with_domain(proc_arena(p), b->main->double_bounce_sender, b->main->myorigin);
     b->report = (struct report_config){.myhostname = b->main->myhostname,
-                                       .myorigin = b->main->myorigin,
+                                       .texts = &b->texts,
                                        .mail_name = b->main->mail_name,
                                        .bounce_size_limit = mine->bounce_size_limit,
-                                       .delay_warning_time = b->main->delay_warning_time,
                                        .enable_threaded_bounces = mine->enable_threaded_bounces,
                                        .zone = date_local_zone(clock_wall_us())};
     return b;
@@ -186,6 +211,7 @@ int main(void)
                                           .kind = PROC_WORKER,
                                           .requests = requests,
                                           .start = start,
+                                          .file_changed = file_changed,
                                           .caller_left = caller_left};
     return proc_main(&spec);
 }

@@ -18,42 +18,19 @@ enum {
     DAY = 86400,
 };
 
-/* What a kind of notification says. */
+/* What a kind of notification is. */
 struct kind {
-    const char *subject, *postmaster_subject;
+    enum notice_kind words;  /* which text */
     const char *description; /* before "Message" in the last part's description */
     const char *action;      /* where the verdict has none */
     unsigned notify;         /* enum dsn_notify */
     bool may_be_whole;       /* the original may be returned whole */
-    const char *text;        /* with a %s for what differs */
 };
 
-#define ASK_FOR_HELP                                                                                         \
-    "For further assistance, please send mail to postmaster.\n"                                             \
-    "\n"                                                                                                     \
-    "If you do so, please include this problem report. You can\n"                                           \
-    "delete your own text from the attached returned message.\n"                                            \
-    "\n"
-
 static const struct kind kinds[] = {
-    [NOTIFY_FAILED] = {"Undelivered Mail Returned to Sender", "Postmaster Copy: Undelivered Mail", "Undelivered ",
-                       "failed", DSN_NOTIFY_FAILURE, true,
-                       "I'm sorry to have to inform you that your message could not\n"
-                       "be delivered to one or more recipients. It's attached below.\n"
-                       "\n" ASK_FOR_HELP},
-    [NOTIFY_DELAYED] = {"Delayed Mail (still being retried)", "Postmaster Warning: Delayed Mail", "Undelivered ",
-                        "delayed", DSN_NOTIFY_DELAY, false,
-                        "####################################################################\n"
-                        "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #\n"
-                        "####################################################################\n"
-                        "\n"},
-    [NOTIFY_SUCCESS] = {"Successful Mail Delivery Report", "Postmaster Copy: Successful Mail Delivery Report", "",
-                        "delivered", DSN_NOTIFY_SUCCESS, false,
-                        "Your message was successfully delivered to the destination(s)\n"
-                        "listed below. If the message was delivered to mailbox you will\n"
-                        "receive no further notifications. Otherwise you may still receive\n"
-                        "notifications of mail delivery errors from other systems.\n"
-                        "\n"},
+    [NOTIFY_FAILED] = {NOTICE_FAILURE, "Undelivered ", "failed", DSN_NOTIFY_FAILURE, true},
+    [NOTIFY_DELAYED] = {NOTICE_DELAY, "Undelivered ", "delayed", DSN_NOTIFY_DELAY, false},
+    [NOTIFY_SUCCESS] = {NOTICE_SUCCESS, "", "delivered", DSN_NOTIFY_SUCCESS, false},
 };
 
 /* A report being made. */
@@ -62,6 +39,7 @@ struct making {
     const struct report_order *order;
     const struct msg_notify *about;
     const struct kind *kind;
+    const struct notice_text *text;
     struct buf *out;
     struct buf words;   /* scratch */
     struct buf product; /* mail_name as a part of header names */
@@ -207,8 +185,8 @@ static void put_header(struct making *m, bool eight_bit)
     date_put(m->out, m->order->now_us, &m->config->zone);
     buf_putc(m->out, '\n');
     put_date(m, "Date", m->order->now_us);
-    buf_printf(m->out, "From: MAILER-DAEMON@%.*s (Mail Delivery System)\nSubject: %s\nTo: ",
-               SPAN_ARG(m->config->myorigin), polite ? m->kind->subject : m->kind->postmaster_subject);
+    buf_printf(m->out, "From: %.*s\nSubject: %.*s\nTo: ", SPAN_ARG(m->text->from),
+               SPAN_ARG(polite ? m->text->subject : m->text->postmaster_subject));
     put_address(m, m->out, m->order->to);
     buf_printf(m->out, "\nAuto-Submitted: %s\n", polite ? "auto-replied" : "auto-generated");
     put_threading(m);
@@ -245,41 +223,55 @@ static bool is_expanded(const struct msg_recipient *r)
     return r->original.n && !span_eq_nocase(r->original, r->address);
 }
 
-static void put_person_text(struct making *m)
+/* The text in which this report can speak: what a server said in UTF-8 stands beside it. */
+static const struct notice_text *choose_text(const struct making *m)
 {
-    const struct msg_notify *about = m->about;
-    buf_printf(m->out, "This is the mail system at host %.*s.\n\n%s", SPAN_ARG(m->config->myhostname), m->kind->text);
-    if (about->kind == NOTIFY_DELAYED)
-        buf_printf(m->out,
-                   "Your message could not be delivered for more than %lld hour(s).\n"
-                   "It will be retried until it is %.1f day(s) old.\n\n" ASK_FOR_HELP,
-                   (long long)(m->config->delay_warning_time / HOUR),
-                   about->give_up_us > about->arrival_us
-                       ? (double)(about->give_up_us - about->arrival_us) / 1e6 / DAY
-                       : 0.0);
-    buf_puts(m->out, "                   The mail system\n");
+    enum notice_kind words = m->kind->words;
+    const struct notice_text *own = &m->config->texts->at[words];
+    bool foreign = own->eight_bit && !span_eq_nocase(own->charset, SPAN("utf-8"));
+    return m->utf8 && foreign ? &m->config->texts->builtin[words] : own;
 }
 
-static void put_people_part(struct making *m, bool eight_bit)
+/* The verdict in words for people; of a success who delivered it. */
+static void put_what_was_done(struct making *m, const struct msg_verdict *v)
 {
-    put_part(m, "Notification", m->utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", eight_bit);
+    if (m->about->kind == NOTIFY_SUCCESS && v->relay.n && !span_eq(v->relay, SPAN("none"))) {
+        buf_puts(&m->words, "delivery via ");
+        put_clean(m, &m->words, v->relay);
+        buf_puts(&m->words, ": ");
+    }
+    put_clean(m, &m->words, span_trim(v->text));
+}
+
+/* "<address> (expanded from <address>): " */
+static void put_about_whom(struct making *m, const struct msg_recipient *r)
+{
+    buf_putc(&m->words, '<');
+    put_address(m, &m->words, r->address);
+    if (is_expanded(r)) {
+        buf_puts(&m->words, "> (expanded from <");
+        put_address(m, &m->words, r->original);
+        buf_puts(&m->words, ">): ");
+    } else {
+        buf_puts(&m->words, ">: ");
+    }
+}
+
+static void put_people_part(struct making *m)
+{
+    struct buf type = BUF_INIT;
+    buf_printf(&type, "text/plain; charset=%.*s", SPAN_ARG(m->utf8 ? SPAN("utf-8") : m->text->charset));
+    put_part(m, "Notification", buf_text(&type), m->utf8 || m->text->eight_bit);
+    buf_fini(&type);
     if (m->order->use == REPORT_TO_SENDER)
-        put_person_text(m);
+        buf_put(m->out, m->text->text);
     for (size_t i = 0; i < m->about->recipients.n; i++) {
         const struct msg_recipient *r = &m->about->recipients.at[i];
         if (!report_wants(m->about, r))
             continue;
         buf_putc(m->out, '\n');
-        buf_putc(&m->words, '<');
-        put_address(m, &m->words, r->address);
-        if (is_expanded(r)) {
-            buf_puts(&m->words, "> (expanded from <");
-            put_address(m, &m->words, r->original);
-            buf_puts(&m->words, ">): ");
-        } else {
-            buf_puts(&m->words, ">: ");
-        }
-        put_clean(m, &m->words, span_trim(verdict_of(m->about, r->number)->text));
+        put_about_whom(m, r);
+        put_what_was_done(m, verdict_of(m->about, r->number));
         put_wrapped(m);
     }
 }
@@ -301,7 +293,7 @@ static void put_original_recipient(struct making *m, const struct msg_recipient 
         buf_putc(m->out, ';');
         put_clean(m, m->out, address);
         buf_putc(m->out, '\n');
-    } else if (is_expanded(r)) {
+    } else if (r->original.n) {
         buf_puts(m->out, "Original-Recipient: ");
         put_typed_address(m, r->original);
     }
@@ -332,7 +324,10 @@ static void put_status_of(struct making *m, const struct msg_recipient *r)
         buf_puts(&m->words, "Diagnostic-Code: smtp; ");
     else
         buf_printf(&m->words, "Diagnostic-Code: X-%s; ", buf_text(&m->product));
-    put_clean(m, &m->words, span_trim(v->diagnostic.n ? v->diagnostic : v->text));
+    if (v->diagnostic.n)
+        put_clean(m, &m->words, span_trim(v->diagnostic));
+    else
+        put_what_was_done(m, v);
     put_wrapped(m);
     if (m->about->kind == NOTIFY_DELAYED)
         put_date(m, "Will-Retry-Until", (int64_t)m->about->give_up_us);
@@ -406,12 +401,14 @@ void report_make(const struct report_config *config, const struct report_order *
                        .utf8 = order->about->flags & SUBMIT_SMTPUTF8};
     bool eight_bit = report->whole ? original_is_eight_bit(original) : !codec_is_ascii(original->headers);
     report->eight_bit = eight_bit || m.utf8;
+    m.text = choose_text(&m);
+    report->eight_bit |= m.text->eight_bit && order->use == REPORT_TO_SENDER;
     put_product(&m.product, config->mail_name);
     /* Nobody who wrote a message knows the ID of its notification: no line of his can be the boundary. */
     snprintf(m.boundary, sizeof m.boundary, "%.*s.%lld/%.*s", SPAN_ARG(order->id),
              (long long)(order->now_us / 1000000), SPAN_ARG(config->myhostname));
     put_header(&m, report->eight_bit);
-    put_people_part(&m, m.utf8);
+    put_people_part(&m);
     put_status_part(&m);
     put_original_part(&m, report->whole, eight_bit || m.utf8);
     buf_printf(&report->tail, "\n--%s--\n", m.boundary);

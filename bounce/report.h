@@ -7,14 +7,15 @@
 #define BOUNCE_REPORT_H
 
 #include "bounce/original.h"
+#include "bounce/texts.h"
 #include "lib/mail/date.h"
 #include "lib/wire/attempt.msg.h"
 
 /* The parameters of the same names, and what belongs to them; all borrowed. */
 struct report_config {
-    struct span myhostname, myorigin, mail_name;
+    struct span myhostname, mail_name;
+    const struct texts *texts;
     uint64_t bounce_size_limit;   /* octets of a message that is returned whole; 0: no limit */
-    int64_t delay_warning_time;   /* seconds */
     bool enable_threaded_bounces;
     struct date_zone zone;        /* for dates */
 };

@@ -75,6 +75,8 @@ void plan_files(struct config *c, const struct settings *s, struct plan *plan)
     struct found f = {.config = c, .plan = plan, .through_proxy = span_eq(span_text(plan->program->name), SPAN("proxymap"))};
     if (wall_has_word(plan->wall->files, SPAN("auth")) && c->own.merpati_password_file.n)
         found_add(arena_text(&c->arena, c->own.merpati_password_file), &f);
+    if (wall_has_word(plan->wall->files, SPAN("templates")))
+        look_at_name(&f, s, SPAN("bounce_template_file"));
     if (!wall_has_word(plan->wall->files, SPAN("tables")))
         return;
     bool only_own = wall_has_word(plan->wall->files, SPAN("own"));

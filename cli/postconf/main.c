@@ -16,7 +16,7 @@ static const struct {
     {'h', OPT_NO_NAME},    {'H', OPT_NO_VALUE}, {'o', OPT_OVERRIDE},    {'e', OPT_EDIT},
     {'X', OPT_REMOVE},     {'#', OPT_COMMENT},  {'M', OPT_SERVICES},    {'F', OPT_FIELDS},
     {'P', OPT_PARAMETERS}, {'C', OPT_CLASSES},  {'m', OPT_TABLE_TYPES}, {'l', OPT_LOCK_TYPES},
-    {'p', OPT_MAIN},
+    {'p', OPT_MAIN},       {'b', OPT_NOTICES},  {'t', OPT_TEMPLATES},
 };
 
 /* Options of which only one makes sense. */
@@ -24,7 +24,7 @@ static const unsigned EXCLUSIVE[] = {
     OPT_DEFAULTS | OPT_EDIT | OPT_REMOVE | OPT_COMMENT | OPT_SET_ONLY,
     OPT_DEFAULTS | OPT_OVERRIDE,
     OPT_NO_NAME | OPT_NO_VALUE,
-    OPT_MAIN | OPT_SERVICES | OPT_FIELDS | OPT_PARAMETERS | OPT_TABLE_TYPES | OPT_LOCK_TYPES,
+    OPT_MAIN | OPT_SERVICES | OPT_FIELDS | OPT_PARAMETERS | OPT_TABLE_TYPES | OPT_LOCK_TYPES | OPT_NOTICES | OPT_TEMPLATES,
     OPT_EXPAND | OPT_EDIT,
     OPT_EXPAND | OPT_REMOVE,
     OPT_EXPAND | OPT_COMMENT,
@@ -37,7 +37,7 @@ static bool usage(void)
 {
     return say_fatal(
         "usage: postconf [-dnxfhHpe#X] [-M | -F | -P] [-c config_dir] [-C class,...] [-o name=value] "
-        "[-m (table types)] [-l (lock types)] [name... | name=value...]");
+        "[-m (table types)] [-l (lock types)] [-b | -t [template_file]] [name... | name=value...]");
 }
 
 /* Says which of the options given exclude each other. */
@@ -101,7 +101,7 @@ static bool take_options(struct request *r, int argc, char **argv, char **overri
     int letter;
     r->overrides = overrides;
     r->dir = getenv("MAIL_CONFIG");
-    while ((letter = getopt(argc, argv, "c:C:deEfFhHlmMno:pPvxX#")) != -1) {
+    while ((letter = getopt(argc, argv, "bc:C:deEfFhHlmMno:pPtvxX#")) != -1) {
         if (letter == 'c')
             r->dir = optarg;
         else if (letter == 'o')
@@ -153,6 +153,8 @@ static bool run(struct config *c, const struct request *r)
         return r->flags & OPT_MASTER ? edit_master(c, r) : edit_main(c, r);
     if (!config_read(c, r))
         return false;
+    if (r->flags & (OPT_NOTICES | OPT_TEMPLATES))
+        return show_notices(c, r);
     if (r->flags & OPT_SERVICES)
         return show_services(c, r);
     if (r->flags & OPT_FIELDS)

@@ -1,7 +1,7 @@
 /* postconf: shows and edits main.cf and master.cf, with Postfix's options and output.
  *
  * main.c reads the command line into a request; config.c reads the files; main_cf.c
- * and master_cf.c show; edit.c changes files, edit_main.c and edit_master.c say what.
+ * and master_cf.c show, notices.c the texts of notifications; edit.c changes files, edit_main.c and edit_master.c say what.
  * Runs as whoever calls it; waits for the disk, and for another postconf that edits. */
 #ifndef POSTCONF_POSTCONF_H
 #define POSTCONF_POSTCONF_H
@@ -28,6 +28,8 @@ enum {
     OPT_TABLE_TYPES = 1 << 14, /* -m */
     OPT_LOCK_TYPES = 1 << 15,  /* -l */
     OPT_MAIN = 1 << 16,        /* -p */
+    OPT_NOTICES = 1 << 17,     /* -b */
+    OPT_TEMPLATES = 1 << 18,   /* -t */
 };
 #define OPT_ANY_EDIT (OPT_EDIT | OPT_REMOVE | OPT_COMMENT)
 #define OPT_MASTER (OPT_SERVICES | OPT_FIELDS | OPT_PARAMETERS)
@@ -83,6 +85,8 @@ bool show_main(struct config *c, const struct request *r);
 bool show_services(struct config *c, const struct request *r);
 bool show_fields(struct config *c, const struct request *r);
 bool show_parameters(struct config *c, const struct request *r);
+/* -b and -t: the texts of notifications, or their templates. */
+bool show_notices(struct config *c, const struct request *r);
 
 /* "name[/type[/rest]]"; missing parts and "*" match all. */
 struct pattern {

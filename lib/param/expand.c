@@ -257,8 +257,10 @@ static bool expand_name(struct expansion *x, struct buf *out, struct span text, 
     if (++x->lookups > EXPAND_LOOKUPS_MAX)
         return expand_fail(x, "this takes too many lookups", name);
     bool known = x->source->lookup(x->source->context, name, &value);
+    if (!branches.either && !known)
+        return !x->source->strict || expand_fail(x, "undefined $name", name);
     if (!branches.either)
-        return !known || expand_value(x, out, value, depth);
+        return expand_value(x, out, value, depth);
     return expand_at(x, out, known && value.n ? branches.yes : branches.no, depth + 1);
 }
 

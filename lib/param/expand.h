@@ -33,6 +33,9 @@ struct expand_source {
     /* Whether values are expanded in turn: true for parameters, false where values
      * come from outside (a recipient's address in a command). */
     bool recursive;
+    /* Whether a name that there is not is an error where its value is asked for: true where
+     * its text is seen by people (a notification). */
+    bool strict;
 };
 
 /* Appends the expansion of text to out.

@@ -15,7 +15,7 @@ struct wall {
                               * the letters are explained in walls.def */
     const char *channels;    /* programs whose services it may ask for, space separated */
     const char *syscalls;    /* names of system call groups beside the base: "accept write ..." */
-    const char *files;       /* which of the configuration's files it is given: "tables", "own tables", "auth", "" */
+    const char *files;       /* which of the configuration's files it is given: "tables", "own tables", "auth", "templates", "" */
     unsigned files_max;      /* RLIMIT_NOFILE */
     const char *never;       /* one phrase for the documents: what it can never reach */
 };

@@ -24,18 +24,24 @@ notify_classes = 2bounce
 HOST = "mail.example.test"
 
 
-@unittest.skipUnless(os.getuid() == 0, "needs root")
-class Bounce(unittest.TestCase):
+class Base(unittest.TestCase):
+    extra = ""
+
     @classmethod
     def setUpClass(cls):
         cls.m = m = Master(start=False)
         cls.addClassCleanup(m.close)
+        cls.prepare()
         cls.mail = m.dir / "mail"
         cls.mail.mkdir()
         os.chown(cls.mail, OWNER, OWNER)
-        m.configure(MAIN.format(mail=cls.mail), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual")
+        m.configure(MAIN.format(mail=cls.mail) + cls.extra.format(etc=m.etc), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual")
         m.start_as_root(BUILD / "libexec", [f"dave:x:{DAVE}:{DAVE}::/nonexistent:/bin/sh"])
         m.client().close()
+
+    @classmethod
+    def prepare(cls):
+        """What is to be there before the server starts."""
 
     def send(self, to, text="Subject: hello\r\nMessage-ID: <1@here>\r\n\r\nBody\r\n", sender="alice@example.test", options="",
              rcpt_options=""):
@@ -72,6 +78,9 @@ class Bounce(unittest.TestCase):
         """The blocks of fields: of the message, and of each recipient."""
         return [dict(block.items()) for block in part.get_payload()]
 
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Bounce(Base):
     def test_failed_mail_comes_back(self):
         queue_id = self.send(f"noone@{HOST}", options=" ENVID=a+2Bb", rcpt_options=" ORCPT=rfc822;No+2Bone@x.test")
 
@@ -129,7 +138,7 @@ class Bounce(unittest.TestCase):
         report = self.notification(queue_id, "sender delivery status")
         people, status, original = self.parts(report)
         self.assertEqual(report["Subject"], "Successful Mail Delivery Report")
-        self.assertIn("<alice@example.test>: delivered to maildir\n", people.get_content())
+        self.assertIn("<alice@example.test>: delivery via virtual: delivered to maildir\n", people.get_content())
         self.assertEqual((self.status(status)[1]["Action"], self.status(status)[1]["Status"]), ("delivered", "2.0.0"))
         self.assertEqual(original.get_content_type(), "text/rfc822-headers")
 
@@ -165,6 +174,47 @@ class Bounce(unittest.TestCase):
         self.assertEqual(status.get_content_type(), "message/global-delivery-status")
         self.assertIn(f"Final-Recipient: utf-8; n\u00f6one@{HOST}\n", status.as_bytes().decode())
         self.assertEqual(original.get_content_type(), "message/global")
+
+
+TEMPLATES = """
+# ours
+failure_template = <<EOF
+Charset: utf-8
+From: The Post <post@example.test>
+Subject: {subject}
+
+H\u00e9las, $myhostname gives up after $maximal_queue_lifetime_days days.
+EOF
+"""
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Templates(Base):
+    extra = "bounce_template_file = {etc}/bounce.cf\n"
+
+    @classmethod
+    def prepare(cls):
+        cls.write("It did not work")
+
+    @classmethod
+    def write(cls, subject):
+        new = cls.m.etc / "bounce.cf.new"
+        new.write_text(TEMPLATES.format(subject=subject))
+        new.chmod(0o600)
+        new.rename(cls.m.etc / "bounce.cf")
+
+    def test_speaks_as_the_administrator_wrote_it(self):
+        report = self.notification(self.send(f"noone@{HOST}"))
+        people, _, _ = self.parts(report)
+        self.assertEqual((report["Subject"], report["From"]), ("It did not work", "The Post <post@example.test>"))
+        self.assertEqual(people.get_content(), f"H\u00e9las, {HOST} gives up after 5 days.\n\n"
+                         f'<noone@{HOST}>: unknown user: "noone"\n')
+
+    def test_takes_up_a_changed_file_and_leaves_a_broken_one_aside(self):
+        for subject, want in (("Another", "Another"), ("", "Undelivered Mail Returned to Sender")):
+            self.write(subject)
+            wait_for(lambda: self.notification(self.send(f"noone@{HOST}"))["Subject"] == want, want)
+        self.m.wait_text(r'bounce.cf, line 6: empty "Subject" header value in failure template -- ignoring this template')
 
 
 if __name__ == "__main__":

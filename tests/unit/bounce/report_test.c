@@ -2,6 +2,7 @@
 #include "lib/mail/dsn.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,10 +11,8 @@
 
 static const struct report_config config = {
     .myhostname = SPAN_INIT("mail.example"),
-    .myorigin = SPAN_INIT("example"),
     .mail_name = SPAN_INIT("Merpati"),
     .bounce_size_limit = 50000,
-    .delay_warning_time = 4 * 3600,
     .zone = {0, "UTC"},
 };
 
@@ -31,14 +30,34 @@ struct scene {
     struct span text;
     enum report_use use;
     struct report_config config;
+    struct texts texts;
     struct arena arena;
     struct report report;
     struct buf all;
 };
 
+/* The texts of a file of templates, or those built in where it is NULL. */
+static void take_templates(struct scene *s, const char *templates)
+{
+    struct settings settings = SETTINGS_INIT;
+    FILE *f = templates ? tmpfile() : NULL;
+    settings_set_fact(&settings, "myhostname", SPAN("mail.example"));
+    settings_set_fact(&settings, "delay_warning_time", SPAN("4h"));
+    if (f)
+        fputs(templates, f);
+    if (f)
+        fflush(f);
+    texts_make(&s->arena, &settings, f ? SPAN("/bounce.cf") : SPAN_NONE, f ? fileno(f) : -1, SPAN("example"), &s->texts);
+    if (f)
+        fclose(f);
+    settings_fini(&settings);
+}
+
 static void scene_init(struct scene *s)
 {
     *s = (struct scene){.config = config, .text = SPAN(original_text)};
+    take_templates(s, NULL);
+    s->config.texts = &s->texts;
     s->recipients[0] = (struct msg_recipient){.number = 1, .address = SPAN("nobody@there.example")};
     s->verdicts[0] = (struct msg_verdict){
         .number = 1, .class = 5, .dsn = SPAN("5.1.1"), .text = SPAN("unknown user: \"nobody\"")};
@@ -97,7 +116,7 @@ Test(report, has_the_form_that_postfix_gives_a_bounce)
                      "Received: by mail.example (Merpati)\n"
                      "\tid 4d2Vbc0K00z0002; Mon,  3 Nov 2025 10:20:30 +0000 (UTC)\n"
                      "Date: Mon,  3 Nov 2025 10:20:30 +0000 (UTC)\n"
-                     "From: MAILER-DAEMON@example (Mail Delivery System)\n"
+                     "From: Mail Delivery System <MAILER-DAEMON@example>\n"
                      "Subject: Undelivered Mail Returned to Sender\n"
                      "To: me@here.example\n"
                      "Auto-Submitted: auto-replied\n"
@@ -234,7 +253,7 @@ Test(report, warns_of_a_delay_with_the_headers_alone)
 
     expect(report, "Subject: Delayed Mail (still being retried)\n");
     expect(report, "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #\n");
-    expect(report, "could not be delivered for more than 4 hour(s).\nIt will be retried until it is 5.0 day(s) old.\n");
+    expect(report, "could not be delivered for more than 4 hour(s).\nIt will be retried until it is 5 day(s) old.\n");
     expect(report, "Action: delayed\nStatus: 4.2.0\n");
     expect(report, "\nWill-Retry-Until: Sat,  8 Nov 2025 10:20:30 +0000 (UTC)\n");
     expect(report, "Content-Description: Undelivered Message Headers\nContent-Type: text/rfc822-headers\n");
@@ -248,12 +267,14 @@ Test(report, tells_of_success_what_was_done)
     scene_init(&s);
     s.m.kind = NOTIFY_SUCCESS;
     s.verdicts[0] = (struct msg_verdict){
-        .number = 1, .class = 2, .dsn = SPAN("2.0.0"), .text = SPAN("delivered to maildir"), .action = SPAN("relayed")};
+        .number = 1, .class = 2, .dsn = SPAN("2.0.0"), .text = SPAN("delivered to maildir"),
+        .relay = SPAN("virtual"), .action = SPAN("relayed")};
 
     const char *report = make(&s);
 
     expect(report, "Subject: Successful Mail Delivery Report\n");
-    expect(report, "<nobody@there.example>: delivered to maildir\n");
+    expect(report, "<nobody@there.example>: delivery via virtual: delivered to maildir\n");
+    expect(report, "Diagnostic-Code: X-Merpati; delivery via virtual: delivered to maildir\n");
     expect(report, "Action: relayed\nStatus: 2.0.0\n");
     expect(report, "Content-Description: Message Headers\nContent-Type: text/rfc822-headers\n");
     scene_fini(&s);
@@ -452,4 +473,68 @@ Test(report, reads_the_original_from_a_file)
     close(fd);
     buf_fini(&copy);
     arena_fini(&s.arena);
+}
+
+Test(report, speaks_in_the_words_of_a_template)
+{
+    struct scene s;
+    scene_init(&s);
+    take_templates(&s, "failure_template = <<EOF\nCharset: iso-8859-1\nFrom: postman (The Post)\nSubject: Sorry\n"
+                       "Postmaster-Subject: Look\n\nSorry\xe9 from $myhostname\nEOF\n");
+
+    const char *report = make(&s);
+
+    expect(report, "\nFrom: postman@example (The Post)\nSubject: Sorry\n");
+    expect(report, "\nContent-Transfer-Encoding: 8bit\nMessage-Id:");
+    expect(report, "\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\n"
+                   "Sorry\xe9 from mail.example\n\n<nobody@there.example>: ");
+    cr_expect(s.report.eight_bit);
+    scene_fini(&s);
+}
+
+Test(report, tells_a_postmaster_by_the_templates_own_subject)
+{
+    struct scene s;
+    scene_init(&s);
+    take_templates(&s, "failure_template = <<EOF\nPostmaster-Subject: Look\n\nSorry\nEOF\n");
+    s.use = REPORT_COPY;
+
+    const char *report = make(&s);
+
+    expect(report, "\nSubject: Look\n");
+    expect_not(report, "Sorry");
+    scene_fini(&s);
+}
+
+Test(report, leaves_a_template_in_another_charset_aside_where_it_must_speak_utf8)
+{
+    struct scene s;
+    scene_init(&s);
+    take_templates(&s, "failure_template = <<EOF\nCharset: iso-8859-1\n\nSorry\xe9\nEOF\n");
+    s.m.flags = SUBMIT_SMTPUTF8;
+
+    const char *report = make(&s);
+
+    expect(report, "charset=utf-8\n");
+    expect(report, "I'm sorry to have to inform you");
+    expect_not(report, "\xe9");
+    scene_fini(&s);
+}
+
+Test(report, uses_the_text_built_in_where_a_template_is_wrong)
+{
+    static const struct {
+        const char *says, *templates;
+    } rows[] = {
+        {"no template at all", "junk\n"},
+        {"an unknown name in the text", "failure_template = <<EOF\nSubject: x\n\n$nosuch\nEOF\n"},
+        {"an unknown header", "failure_template = <<EOF\nX-Subject: x\n\nhello\nEOF\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct scene s;
+        scene_init(&s);
+        take_templates(&s, rows[i].templates);
+        cr_expect(strstr(make(&s), "Subject: Undelivered Mail Returned to Sender\n"), "%s", rows[i].says);
+        scene_fini(&s);
+    }
 }
