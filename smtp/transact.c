@@ -178,16 +178,26 @@ static void take_refusal(struct transaction *t)
     }
 }
 
+/* Whether the reply could be one to a command where 2xx (or, for DATA, 3xx) is the yes. A greeting and a farewell
+ * are never: they come from a server that has lost count. */
+static bool makes_sense(struct session *s, unsigned good)
+{
+    unsigned class = reply_class(&s->reply);
+    if (class >= 4 || (class == good && s->reply.code != 220 && s->reply.code != 221))
+        return true;
+    s->unexpected = "an answer to something else";
+    s->spent = true;
+    return false;
+}
+
 static enum talk take_answer(struct transaction *t)
 {
     enum talk talk = hear_answer(t);
     if (talk != TALK_OK)
         return talk;
     unsigned class = reply_class(&t->s->reply), good = t->answered > t->n ? 3 : 2;
-    if (class != good && class < 4) {
-        t->s->unexpected = "an answer to something else";
+    if (!makes_sense(t->s, good))
         return TALK_GARBLED;
-    }
     if (class != good && !t->mail_refused) {
         take_refusal(t);
     } else if (class == good && t->answered > t->n) {
@@ -205,11 +215,14 @@ static enum talk converse(struct transaction *t)
 {
     enum talk talk = TALK_OK;
     while (talk == TALK_OK && !t->over) {
-        if (send_next(t))
-            continue;
-        if (t->answered == t->sent)
-            break;
-        talk = take_answer(t);
+        if (t->answered == t->sent && t->sent > 0 && conn_has_input(t->s->conn)) {
+            t->s->unexpected = "a reply that answers nothing";
+            talk = TALK_GARBLED;
+        } else if (!send_next(t)) {
+            if (t->answered == t->sent)
+                break;
+            talk = take_answer(t);
+        }
     }
     return talk;
 }
@@ -242,10 +255,8 @@ static enum talk hear_end(struct transaction *t, size_t recipient)
                                   s->smtp->mine->smtp_data_done_timeout);
     if (talk != TALK_OK)
         return talk;
-    if (reply_class(&s->reply) == 3) {
-        s->unexpected = "an answer to something else";
+    if (!makes_sense(s, 2))
         return TALK_GARBLED;
-    }
     struct verdict v = {0};
     bool good = reply_class(&s->reply) == 2;
     if (!good)

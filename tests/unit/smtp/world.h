@@ -37,7 +37,7 @@ enum { PEERS_MAX = 40, RECIPIENTS_MAX = 20 };
 struct peer {
     const struct server *server;
     const struct endpoint *to; /* borrowed while connecting */
-    bool lmtp;
+    bool lmtp, early;
     unsigned used[64]; /* of its lines: times */
     size_t accepted;
     int fd;
@@ -56,6 +56,9 @@ struct world {
     struct peer peers[PEERS_MAX];
     size_t npeers, connects;
     uint64_t numbers;
+    bool early;        /* servers say something ("TEXT") when the text begins */
+    int text_fd;       /* the text is there, where text_size is not 0 */
+    uint64_t text_size;
     struct msg_attempt m;
     struct msg_recipient recipients[RECIPIENTS_MAX];
     struct delivery d;
@@ -98,8 +101,12 @@ static inline unsigned peer_say(struct peer *p, const char *verb)
 static inline bool peer_take_text(struct peer *p, FILE *in)
 {
     char line[2048];
+    bool said = !p->early;
     while (fgets(line, sizeof line, in)) {
         buf_puts(&p->heard, line);
+        if (!said)
+            peer_say(p, "TEXT");
+        said = true;
         if (!strcmp(line, ".\r\n"))
             return true;
     }
@@ -160,7 +167,7 @@ static inline int world_connect(void *context, const struct endpoint *to, mono_m
         struct peer *p = &w->peers[w->npeers++];
         cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
         cr_assert_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-        *p = (struct peer){.server = s, .fd = ends[0], .lmtp = w->smtp.lmtp};
+        *p = (struct peer){.server = s, .fd = ends[0], .lmtp = w->smtp.lmtp, .early = w->early};
         cr_assert_eq(pthread_create(&p->thread, NULL, peer_run, p), 0);
         return ends[1];
     }
@@ -278,7 +285,9 @@ static inline void world_deliver(struct world *w)
                              .arena = &w->arena,
                              .log = {"test", 1},
                              .m = &w->m,
-                             .text = {.inner = w->m.text, .fd = -1, .size = w->m.text.n},
+                             .text = {.inner = w->m.text,
+                                      .fd = w->text_size ? w->text_fd : -1,
+                                      .size = w->text_size ? w->text_size : w->m.text.n},
                              .open = n};
     w->d.verdicts = arena_calloc(&w->arena, n, sizeof *w->d.verdicts);
     w->d.kept = arena_calloc(&w->arena, n, sizeof *w->d.kept);
