@@ -32,7 +32,7 @@ static struct msg_submitted submit(struct bounce *b, struct arena *a, const stru
                                    struct span sender, const struct report *report)
 {
     const struct original *original = order->original;
-    struct msg_recipient to = {.address = order->to, .original = order->to};
+    struct msg_recipient to = {.address = order->to, .original = order->given};
     struct msg_submit m = {.id = order->id,
                            .sender = sender,
                            .recipients = {&to, 1},
@@ -92,9 +92,9 @@ static void post_copy(struct bounce *b, struct arena *a, const struct report_ord
     struct queue_id id = queue_id_draw(&b->ids);
     copy.use = REPORT_COPY;
     copy.id = queue_id_span(&id);
-    copy.to = with_domain(a, order->about->kind == NOTIFY_DELAYED ? b->main->delay_notice_recipient
-                                                                  : b->main->bounce_notice_recipient,
-                          b->main->myorigin);
+    copy.given = order->about->kind == NOTIFY_DELAYED ? b->main->delay_notice_recipient
+                                                      : b->main->bounce_notice_recipient;
+    copy.to = with_domain(a, copy.given, b->main->myorigin);
     post(b, a, &copy, b->double_bounce, "postmaster");
 }
 
@@ -112,11 +112,12 @@ static struct msg_submitted notify(struct bounce *b, struct arena *a, struct rep
         if (m->kind != NOTIFY_FAILED || !(b->main->notify_classes & (1u << PARAM_notify_class_twobounce)))
             return (struct msg_submitted){0};
         order->use = REPORT_DOUBLE;
-        order->to = with_domain(a, b->main->double_bounce_notice_recipient, b->main->myorigin);
+        order->given = b->main->double_bounce_notice_recipient;
+        order->to = with_domain(a, order->given, b->main->myorigin);
         return post(b, a, order, b->double_bounce, "postmaster");
     }
     order->use = REPORT_TO_SENDER;
-    order->to = m->sender;
+    order->to = order->given = m->sender;
     struct msg_submitted answer = post(b, a, order, SPAN_NONE, "sender");
     if (answer.class == 0 && (b->main->notify_classes & kinds[m->kind].copy_class))
         post_copy(b, a, order);

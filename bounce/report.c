@@ -112,30 +112,31 @@ static void put_address(const struct making *m, struct buf *out, struct span add
     buf_fini(&external);
 }
 
-/* "utf-8; address", encoded where the report is to be ASCII. RFC 6533 3
+/* The address with its type in front, encoded where the report is to be ASCII. RFC 6533 3
  * external: UTF-8 (CHECK) */
-static void put_utf8_address(struct making *m, struct span external)
+static void put_utf8_address(struct making *m, struct span external, const char *separator)
 {
     struct making all = {.utf8 = true};
     struct buf clean = BUF_INIT;
     put_clean(&all, &clean, external);
-    buf_puts(m->out, "utf-8; ");
+    buf_printf(m->out, "utf-8%s", separator);
     codec_utf8_xtext_put(m->out, buf_span(&clean), m->utf8);
     buf_putc(m->out, '\n');
     buf_fini(&clean);
 }
 
-/* An address in internal form with its type. */
-static void put_typed_address(struct making *m, struct span address)
+/* An address in internal form with its type.
+ * separator: between the two; Postfix has a blank in it but for Original-Recipient */
+static void put_typed_address(struct making *m, struct span address, const char *separator)
 {
     struct buf external = BUF_INIT;
     address_put_external(&external, span_slice(address, 0, ADDRESS_MAX));
     if (codec_is_ascii(buf_span(&external)) || !codec_utf8_valid(buf_span(&external))) {
-        buf_puts(m->out, "rfc822; ");
+        buf_printf(m->out, "rfc822%s", separator);
         put_clean(m, m->out, buf_span(&external));
         buf_putc(m->out, '\n');
     } else {
-        put_utf8_address(m, buf_span(&external));
+        put_utf8_address(m, buf_span(&external), separator);
     }
     buf_fini(&external);
 }
@@ -240,7 +241,7 @@ static void put_what_was_done(struct making *m, const struct msg_verdict *v)
         put_clean(m, &m->words, v->relay);
         buf_puts(&m->words, ": ");
     }
-    put_clean(m, &m->words, span_trim(v->text));
+    put_clean(m, &m->words, span_eq(v->action, SPAN("expanded")) ? SPAN("alias expanded") : span_trim(v->text));
 }
 
 /* "<address> (expanded from <address>): " */
@@ -286,7 +287,7 @@ static void put_original_recipient(struct making *m, const struct msg_recipient 
         struct span address = span_slice(span_trim(span_skip(r->orcpt, cut + 1)), 0, ADDRESS_MAX);
         buf_puts(m->out, "Original-Recipient: ");
         if (span_eq_nocase(type, SPAN("utf-8")) && codec_utf8_valid(address)) {
-            put_utf8_address(m, address);
+            put_utf8_address(m, address, ";");
             return;
         }
         put_clean(m, m->out, type);
@@ -295,8 +296,26 @@ static void put_original_recipient(struct making *m, const struct msg_recipient 
         buf_putc(m->out, '\n');
     } else if (r->original.n) {
         buf_puts(m->out, "Original-Recipient: ");
-        put_typed_address(m, r->original);
+        put_typed_address(m, r->original, ";");
     }
+}
+
+/* What was said where the message went, by whom. RFC 3464 2.3.6 */
+static void put_diagnostic(struct making *m, const struct msg_verdict *v)
+{
+    static const struct span by_command = SPAN_INIT("x-unix; ");
+    struct span said = span_trim(v->diagnostic);
+    if (said.n == 0 && m->about->kind == NOTIFY_SUCCESS && v->remote_mta.n)
+        said = span_trim(v->text); /* the reply that took it */
+    buf_puts(&m->words, "Diagnostic-Code: ");
+    if (said.n == 0) {
+        buf_printf(&m->words, "X-%s; ", buf_text(&m->product));
+        put_what_was_done(m, v);
+    } else {
+        buf_puts(&m->words, span_starts(said, by_command) ? "" : "smtp; ");
+        put_clean(m, &m->words, said);
+    }
+    put_wrapped(m);
 }
 
 static void put_status_of(struct making *m, const struct msg_recipient *r)
@@ -304,7 +323,7 @@ static void put_status_of(struct making *m, const struct msg_recipient *r)
     const struct msg_verdict *v = verdict_of(m->about, r->number);
     struct dsn_code code;
     buf_puts(m->out, "\nFinal-Recipient: ");
-    put_typed_address(m, r->address);
+    put_typed_address(m, r->address, "; ");
     put_original_recipient(m, r);
     /* A notification of failure is about failures, whatever each of them was before time ran out. */
     buf_puts(m->out, "Action: ");
@@ -320,15 +339,7 @@ static void put_status_of(struct making *m, const struct msg_recipient *r)
         put_clean(m, &m->words, v->remote_mta);
         put_wrapped(m);
     }
-    if (v->diagnostic.n)
-        buf_puts(&m->words, "Diagnostic-Code: smtp; ");
-    else
-        buf_printf(&m->words, "Diagnostic-Code: X-%s; ", buf_text(&m->product));
-    if (v->diagnostic.n)
-        put_clean(m, &m->words, span_trim(v->diagnostic));
-    else
-        put_what_was_done(m, v);
-    put_wrapped(m);
+    put_diagnostic(m, v);
     if (m->about->kind == NOTIFY_DELAYED)
         put_date(m, "Will-Retry-Until", (int64_t)m->about->give_up_us);
 }
@@ -348,7 +359,7 @@ static void put_status_part(struct making *m)
     buf_putc(m->out, '\n');
     if (about->sender.n) {
         buf_printf(m->out, "X-%s-Sender: ", buf_text(&m->product));
-        put_typed_address(m, about->sender);
+        put_typed_address(m, about->sender, "; ");
     }
     if (about->arrival_us)
         put_date(m, "Arrival-Date", (int64_t)about->arrival_us);

@@ -32,6 +32,7 @@ struct report_order {
     const struct original *original;
     enum report_use use;
     struct span to;        /* internal form, with a domain */
+    struct span given;     /* the same as it was given to us */
     struct span id;        /* its own queue ID */
     int64_t now_us;        /* wall clock */
 };

@@ -555,9 +555,11 @@ static void answer_unavailable(struct qmgr *q, struct attempt *a)
 static void answer_error(struct qmgr *q, struct attempt *a, unsigned class)
 {
     struct span text = text_span(a->destination->nexthop);
-    struct dsn_code code = dsn_code_cut(&text, class == 5 ? DSN(5, 0, 0) : DSN(4, 0, 0));
+    const struct dsn_code fallback = class == 5 ? DSN(5, 0, 0) : DSN(4, 0, 0);
+    struct dsn_code code = dsn_code_cut(&text, fallback);
     struct buf dsn = BUF_INIT;
-    code.class = (unsigned char)class;
+    if (code.class != class)
+        code = fallback;
     dsn_code_put(&dsn, code);
     struct msg_verdict v = {.class = class, .dsn = buf_span(&dsn), .text = text};
     answer_all(q, a, "error", &v);

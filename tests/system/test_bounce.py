@@ -26,6 +26,7 @@ HOST = "mail.example.test"
 
 class Base(unittest.TestCase):
     extra = ""
+    services = ""
 
     @classmethod
     def setUpClass(cls):
@@ -35,7 +36,7 @@ class Base(unittest.TestCase):
         cls.mail = m.dir / "mail"
         cls.mail.mkdir()
         os.chown(cls.mail, OWNER, OWNER)
-        m.configure(MAIN.format(mail=cls.mail) + cls.extra.format(etc=m.etc), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual")
+        m.configure(MAIN.format(mail=cls.mail) + cls.extra.format(etc=m.etc), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual\n" + cls.services)
         m.start_as_root(BUILD / "libexec", [f"dave:x:{DAVE}:{DAVE}::/nonexistent:/bin/sh"])
         m.client().close()
 
@@ -174,6 +175,54 @@ class Bounce(Base):
         self.assertEqual(status.get_content_type(), "message/global-delivery-status")
         self.assertIn(f"Final-Recipient: utf-8; n\u00f6one@{HOST}\n", status.as_bytes().decode())
         self.assertEqual(original.get_content_type(), "message/global")
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Transports(Base):
+    """error, retry and discard: lines and reports as Debian's Postfix 3.7 makes them of the same."""
+    extra = """
+virtual_alias_maps = inline:{{ {{all@example.test = coded@a.test plain@b.test bare@c.test soft@d.test good@e.test}}
+    {{later@example.test = coded@f.test plain@g.test hard@h.test}} {{away@example.test = said@i.test bare@j.test}} }}
+transport_maps = inline:{{ {{a.test = error:5.1.6 moved away}} {{b.test = error:plain words}} {{c.test = error:}}
+    {{d.test = error:4.2.1 soft words}} {{e.test = error:2.0.0 good words}} {{f.test = retry:4.7.9 come again}}
+    {{g.test = retry:plain words}} {{h.test = retry:5.0.0 hard words}} {{i.test = discard:silently}} {{j.test = discard:}} }}
+"""
+    services = "".join(f"{name} unix - - n - - {program}\n" for name, program in
+                       (("error", "error"), ("retry", "error"), ("discard", "discard")))
+
+    def lines(self, queue_id, count):
+        found = self.m.wait_text(rf"postfix/(\w+)\[\d+\]: {queue_id}: to=<(\w+)@.*relay=none,.* dsn=(\S+), status=(\w+) \((.*)\)",
+                                 count)
+        return {user: (program, dsn, status, text) for program, user, dsn, status, text in found}
+
+    def test_error_fails_for_good_with_the_words_of_the_next_hop(self):
+        queue_id = self.send("all@example.test")
+        want = {"coded": ("5.1.6", "moved away"), "plain": ("5.0.0", "plain words"), "bare": ("5.0.0", "Address is undeliverable"),
+                "soft": ("5.0.0", "soft words"), "good": ("5.0.0", "good words")}
+
+        lines = self.lines(queue_id, 5)
+        people, status, _ = self.parts(self.notification(queue_id))
+
+        self.assertEqual(lines, {user: ("error", dsn, "bounced", text) for user, (dsn, text) in want.items()})
+        reported = {fields["Final-Recipient"].split("; ")[1].split("@")[0]: fields for fields in self.status(status)[1:]}
+        self.assertEqual({user: (f["Action"], f["Status"], f["Diagnostic-Code"], f["Original-Recipient"])
+                          for user, f in reported.items()},
+                         {user: ("failed", dsn, f"X-Merpati; {text}", "rfc822;all@example.test") for user, (dsn, text) in want.items()})
+        self.assertIn("\n<plain@b.test> (expanded from <all@example.test>): plain words\n", people.get_content())
+
+    def test_retry_waits_with_the_words_of_the_next_hop(self):
+        queue_id = self.send("later@example.test")
+        self.assertEqual(self.lines(queue_id, 3), {"coded": ("error", "4.7.9", "deferred", "come again"),
+                                                   "plain": ("error", "4.0.0", "deferred", "plain words"),
+                                                   "hard": ("error", "4.0.0", "deferred", "hard words")})
+
+    def test_discard_is_a_success_of_which_one_can_be_told(self):
+        queue_id = self.send("away@example.test", rcpt_options=" NOTIFY=SUCCESS")
+        self.assertEqual(self.lines(queue_id, 2), {"said": ("discard", "2.0.0", "sent", "silently"),
+                                                   "bare": ("discard", "2.0.0", "sent", "j.test")})
+        people, status, _ = self.parts(self.notification(queue_id, "sender delivery status"))
+        self.assertIn("silently\n", people.get_content())
+        self.assertNotIn("delivery via", people.get_content())
 
 
 TEMPLATES = """

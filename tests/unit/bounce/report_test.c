@@ -215,7 +215,7 @@ Test(report, names_what_the_sender_gave_and_what_an_alias_was)
     expect(report, "\nOriginal-Recipient: rfc822;Nobody+x@there.example\nAction: failed\n");
     expect(report, "\n<\"a b\"@there.example> (expanded from <staff@there.example>): full\n");
     expect(report, "\nFinal-Recipient: rfc822; \"a b\"@there.example\n"
-                   "Original-Recipient: rfc822; staff@there.example\nAction: failed\nStatus: 5.2.2\n");
+                   "Original-Recipient: rfc822;staff@there.example\nAction: failed\nStatus: 5.2.2\n");
     scene_fini(&s);
 }
 
@@ -391,7 +391,7 @@ Test(report, speaks_utf8_where_the_message_did)
     expect(report, "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n");
     expect(report, "Content-Type: message/global-delivery-status\nContent-Transfer-Encoding: 8bit\n");
     expect(report, "X-Merpati-Sender: utf-8; j\xc3\xb6rg@here.example\n");
-    expect(report, "Final-Recipient: utf-8; \xc3\xa9@there.example\nOriginal-Recipient: utf-8; \xc3\xa9@there.example\n");
+    expect(report, "Final-Recipient: utf-8; \xc3\xa9@there.example\nOriginal-Recipient: utf-8;\xc3\xa9@there.example\n");
     expect(report, "Content-Type: message/global\n");
     cr_expect(s.report.eight_bit);
     scene_fini(&s);
@@ -406,7 +406,7 @@ Test(report, encodes_utf8_where_the_message_was_ascii)
 
     const char *report = make(&s);
 
-    expect(report, "Final-Recipient: utf-8; \\x{E9}@there.example\nOriginal-Recipient: utf-8; \\x{E9}@there.example\n");
+    expect(report, "Final-Recipient: utf-8; \\x{E9}@there.example\nOriginal-Recipient: utf-8;\\x{E9}@there.example\n");
     expect(report, "Content-Type: message/delivery-status\n\n");
     for (const char *c = report; *c; c++)
         cr_assert_lt((unsigned char)*c, 128);
@@ -473,6 +473,45 @@ Test(report, reads_the_original_from_a_file)
     close(fd);
     buf_fini(&copy);
     arena_fini(&s.arena);
+}
+
+Test(report, names_the_original_recipient_of_all_who_were_given)
+{
+    struct scene s;
+    scene_init(&s);
+    s.recipients[0].original = SPAN("nobody@there.example");
+
+    expect(make(&s), "\nOriginal-Recipient: rfc822;nobody@there.example\n");
+    scene_fini(&s);
+}
+
+Test(report, says_by_whom_the_diagnostic_is)
+{
+    static const struct {
+        const char *says;
+        struct msg_verdict verdict;
+        unsigned kind;
+        const char *want;
+    } rows[] = {
+        {"a server", {.diagnostic = SPAN_INIT("550 no")}, NOTIFY_FAILED, "\nDiagnostic-Code: smtp; 550 no\n"},
+        {"a command", {.diagnostic = SPAN_INIT("x-unix; no")}, NOTIFY_FAILED, "\nDiagnostic-Code: x-unix; no\n"},
+        {"ourselves", {.text = SPAN_INIT("no")}, NOTIFY_FAILED, "\nDiagnostic-Code: X-Merpati; no\n"},
+        {"a server that took it",
+         {.text = SPAN_INIT("250 yes"), .relay = SPAN_INIT("mx[192.0.2.1]:25"), .remote_mta = SPAN_INIT("mx")},
+         NOTIFY_SUCCESS, "\nRemote-MTA: dns; mx\nDiagnostic-Code: smtp; 250 yes\n"},
+        {"an alias", {.text = SPAN_INIT("forwarded as X"), .relay = SPAN_INIT("local"), .action = SPAN_INIT("expanded")},
+         NOTIFY_SUCCESS, "\nAction: expanded\nStatus: 2.0.0\nDiagnostic-Code: X-Merpati; delivery via local: alias expanded\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct scene s;
+        scene_init(&s);
+        s.verdicts[0] = rows[i].verdict;
+        s.verdicts[0].number = 1;
+        s.m.kind = rows[i].kind;
+        const char *report = make(&s);
+        cr_expect(strstr(report, rows[i].want), "%s:\n%s", rows[i].says, report);
+        scene_fini(&s);
+    }
 }
 
 Test(report, speaks_in_the_words_of_a_template)
