@@ -128,6 +128,8 @@ static void log_verdict(struct qmgr *q, const struct message *m, const struct re
         verdict_put_address(q, &line, original);
     }
     buf_printf(&line, ">, relay=%.*s, ", SPAN_ARG(v->relay.n ? v->relay : SPAN("none")));
+    if (v->uses > 1)
+        buf_printf(&line, "conn_use=%llu, ", (unsigned long long)v->uses);
     put_delays(q, &line, m, v, judge->begun_us);
     buf_printf(&line, "dsn=%.*s, status=%s (%.*s)", SPAN_ARG(v->dsn), status, SPAN_ARG(v->text));
     progress_log(q, judge->source, "%s: %s", m->id.text, buf_text(&line));

@@ -3,6 +3,7 @@
 #include "lib/dns/dns.h"
 #include "lib/mail/dsn.h"
 #include "smtp/policy.h"
+#include "smtp/reuse.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct walk {
     uint64_t sessions; /* begun at this next hop */
     bool last_hop;     /* no other next hop follows */
     bool fallback;     /* this one is of smtp_fallback_relay */
+    struct span asked; /* the address that a kept connection led to, which has given its answer */
 };
 
 /* --- one server -------------------------------------------------------------------------- */
@@ -49,7 +51,7 @@ static struct session *open_session(struct walk *w, const struct endpoint *e)
 }
 
 /* Over a session that has just been connected. */
-static void use_session(struct walk *w, struct session *s)
+static void use_new_session(struct walk *w, struct session *s)
 {
     struct delivery *d = w->d;
     struct verdict why = {0};
@@ -62,8 +64,24 @@ static void use_session(struct walk *w, struct session *s)
         delivery_fail(d, &why, talk != TALK_CANCELLED);
     else
         transact(d, s);
-    /* The verdicts' texts outlive the session. */
-    session_end(&s);
+    reuse_put(d->smtp->reuse, &s, d->m->nexthop);
+}
+
+/* Over one that was kept from the message before. Where it breaks the server is asked anew; where it says
+ * "not now" the others are. */
+static void use_kept_session(struct walk *w)
+{
+    struct delivery *d = w->d;
+    struct session *s = reuse_take(d->smtp->reuse, d->m->nexthop);
+    if (!s)
+        return;
+    d->connected_us = clock_wall_us();
+    d->last_server = false;
+    transact(d, s);
+    if (!s->spent)
+        w->asked = arena_dup(d->arena, s->to.address);
+    reuse_put(d->smtp->reuse, &s, d->m->nexthop);
+    delivery_next_server(d);
 }
 
 /* --- the servers of a next hop -------------------------------------------------------------- */
@@ -80,13 +98,15 @@ static void try_servers(struct walk *w)
     struct delivery *d = w->d;
     while (d->open > 0 && has_next(w)) {
         const struct endpoint *e = &w->servers.at[w->next++];
+        if (w->asked.n && span_eq(e->address, w->asked))
+            continue;
         struct session *s = open_session(w, e);
         if (!s)
             continue;
         w->sessions++;
         d->last_server = w->last_hop && !has_next(w);
         delivery_next_server(d);
-        use_session(w, s);
+        use_new_session(w, s);
     }
 }
 
@@ -150,6 +170,7 @@ static void try_hops(struct walk *w)
     bool more = destination_next(&hops, &hop);
     if (!more && (more = destination_next(&fallback, &hop)))
         w->fallback = true;
+    use_kept_session(w);
     while (more && d->open > 0) {
         bool next_is_fallback = w->fallback;
         more = destination_next(&hops, &next);
@@ -183,6 +204,8 @@ void delivery_run(struct delivery *d)
         v = verdict_make(VERDICT_TEMP, DSN(4, 3, 0), SPAN("the message cannot be read"));
         refuse_all(d, &v);
     } else {
+        reuse_begin(d->smtp->reuse, d->m->nexthop);
         try_hops(&w);
+        reuse_end(d->smtp->reuse, d->m->nexthop);
     }
 }

@@ -25,6 +25,7 @@ static void settle(struct delivery *d, size_t recipient, const struct verdict *v
     m->relay = kept.relay;
     m->remote_mta = kept.mta;
     m->diagnostic = kept.diagnostic;
+    m->uses = v->relay.n ? d->uses : 0;
     m->connect_us = (uint64_t)(connected - d->begun_us);
     m->transfer_us = (uint64_t)(now - connected);
     d->kept[recipient] = false;

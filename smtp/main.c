@@ -4,6 +4,7 @@
 #include "lib/proc/proc.h"
 #include "lib/proc/tables.h"
 #include "smtp/destination.h"
+#include "smtp/reuse.h"
 #include "smtp/services.h"
 #include "smtp/smtp.h"
 
@@ -110,6 +111,7 @@ static void stop(struct proc *p, void *own)
 {
     struct host *host = own;
     host->stopping = true;
+    reuse_close(host->smtp.reuse);
     if (list_empty(&host->jobs))
         proc_exit(p, 0);
 }
@@ -153,6 +155,7 @@ static void *start(struct proc *p)
     if (!smtp->mine || !(smtp->main = proc_params_main(p)) || !(smtp->default_port = port_of(p, smtp)))
         return NULL;
     set_discarded(smtp);
+    smtp->reuse = reuse_new(smtp, smtp->loop);
     smtp->own_addresses = routing_own_addresses(proc_arena(p), proc_settings(p), smtp->main, &smtp->own_address_count);
     return services_open(p, smtp) ? host : NULL;
 }

@@ -13,7 +13,7 @@ struct session *session_new(struct smtp *smtp, int fd, const struct endpoint *to
     struct session *s = calloc(1, sizeof *s);
     struct buf port = BUF_INIT;
     CHECK(s != NULL);
-    *s = (struct session){.smtp = smtp, .to = *to, .reply = REPLY_INIT, .line = BUF_LIMITED(REPLY_LINE_MAX)};
+    *s = (struct session){.smtp = smtp, .to = *to, .since = clock_mono(), .reply = REPLY_INIT, .line = BUF_LIMITED(REPLY_LINE_MAX)};
     s->log = log_source_numbered(number);
     s->conn = conn_new(fd);
     s->to.host = arena_dup(&s->arena, to->host);
@@ -26,26 +26,39 @@ struct session *session_new(struct smtp *smtp, int fd, const struct endpoint *to
     return s;
 }
 
-static void say_goodbye(struct session *s)
+static void session_free(struct session *s)
 {
-    session_say(s, "QUIT");
-    if (!s->smtp->mine->smtp_skip_quit_response)
-        (void)session_hear(s, "sending QUIT", s->smtp->mine->smtp_quit_timeout);
-}
-
-void session_end(struct session **where)
-{
-    struct session *s = *where;
-    if (!s)
-        return;
-    *where = NULL;
-    if (!s->spent && conn_state(s->conn) == CONN_OK)
-        say_goodbye(s);
     conn_close(&s->conn);
     reply_fini(&s->reply);
     buf_fini(&s->line);
     arena_fini(&s->arena);
     free(s);
+}
+
+/* Whether QUIT can be said: nothing is under way, and nothing is wrong. */
+static bool say_goodbye(struct session *s)
+{
+    if (s->spent || conn_state(s->conn) != CONN_OK)
+        return false;
+    session_say(s, "QUIT");
+    return true;
+}
+
+void session_drop(struct session **where)
+{
+    struct session *s = *where;
+    *where = NULL;
+    (void)say_goodbye(s);
+    session_free(s);
+}
+
+void session_end(struct session **where)
+{
+    struct session *s = *where;
+    *where = NULL;
+    if (say_goodbye(s) && !s->smtp->mine->smtp_skip_quit_response)
+        (void)session_hear(s, "sending QUIT", s->smtp->mine->smtp_quit_timeout);
+    session_free(s);
 }
 
 /* --- words --------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "smtp/text.h"
 
 struct dns_answer; /* lib/dns/dns.h */
+struct reuse;      /* smtp/reuse.h */
 
 /* One address of a server. Texts live in the arena of the delivery. */
 struct endpoint {
@@ -58,6 +59,7 @@ struct smtp {
     const struct ip *own_addresses; /* of inet_interfaces and proxy_interfaces */
     size_t own_address_count;
     struct smtp_services services;
+    struct reuse *reuse; /* smtp/reuse.h */
 };
 
 /* What a server offers, as far as it matters to us. */
@@ -96,6 +98,7 @@ struct session {
     unsigned features;     /* a set of enum feature */
     uint64_t size_limit;   /* octets; 0: none told */
     unsigned deliveries;   /* begun over this connection, the present one included */
+    mono_ms since;         /* when it was connected */
     const char *doing;     /* what failed, if it fails now: "sending MAIL FROM" */
     const char *unexpected; /* why the server's words are not believed; NULL: see reply.fault */
     struct reply reply;    /* the last one */
@@ -108,6 +111,9 @@ struct session {
 struct session *session_new(struct smtp *smtp, int fd, const struct endpoint *to, uint64_t number);
 /* Says QUIT where that is proper, closes and frees. May wait for the answer (smtp_skip_quit_response). Nulls *s. */
 void session_end(struct session **s);
+
+/* The same without waiting for anything: also from the loop. */
+void session_drop(struct session **s);
 
 /* The greeting and EHLO, HELO or LHLO.
  * why:    set where the server does not want to talk to us: a verdict in a
@@ -148,6 +154,7 @@ struct delivery {
     bool last_server;   /* there is none to try after this one */
     bool unreachable;   /* the destination could not be reached or refused to speak */
     struct verdict why; /* of the last server that did not work; class OK: none yet */
+    unsigned uses;      /* messages over the present connection; 0: not connected */
     int64_t begun_us, connected_us; /* wall clock; connected 0: not connected */
 };
 

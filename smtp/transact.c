@@ -383,7 +383,7 @@ void transact(struct delivery *d, struct session *s)
 {
     struct transaction rounds[2]; /* this one and the one before */
     unsigned n = 0;
-    s->deliveries++;
+    d->uses = ++s->deliveries;
     if (is_refused_by_us(d, s))
         return;
     do

@@ -39,7 +39,8 @@ MESSAGE(0x0401, attempt, ATTEMPT);
     F(7, bytes, diagnostic, "the far side's reply, for the notification; a command's words behind \"x-unix; \"") \
     F(8, bytes, action, "relayed, expanded, delivered: for success notifications; empty: by class")          \
     F(9, num, connect_us, "Postfix's delay c: connection setup")                                             \
-    F(10, num, transfer_us, "Postfix's delay d")
+    F(10, num, transfer_us, "Postfix's delay d")                                                             \
+    F(11, num, uses, "messages that the connection was used for, this one included; 0: there was none")
 MESSAGE(0x0402, verdict, VERDICT);
 
 /* the answer */

@@ -1,7 +1,7 @@
 """Mail for other hosts: the SMTP client against a scripted server."""
 import re, smtplib, unittest
 
-from merpati import BUILD, Master, PATIENCE
+from merpati import BUILD, Master, PATIENCE, free_port
 from remote import Remote
 
 SERVICES = """
@@ -61,6 +61,53 @@ class Relay(Client):
         self.assertTrue(got.text.endswith(b"\r\n\r\n.dot\r\n..dots\r\nend\r\n"), got.text)
         self.assertTrue(got.text.startswith(b"Received: "), got.text)
         m.wait_text(rf"postfix/qmgr\[\d+\]: {q}: removed")
+
+    def test_connections_are_used_again_where_there_is_much_mail(self):
+        r = self.remote()
+        m = self.server(f"relayhost = [127.0.0.1]:{r.port}\ndefault_destination_concurrency_limit = 2\n"
+                        "smtp_destination_recipient_limit = 1")
+
+        ids = [self.send(m) for _ in range(20)]
+
+        r.wait_messages(20)
+        for q in ids:
+            self.verdict(m, q)
+        self.assertLess(len(r.sessions), 20)
+        m.wait_text(r"relay=127.0.0.1\[127.0.0.1\]:\d+, conn_use=\d+, delay=")
+
+    def test_what_a_server_refuses_goes_back_to_the_sender(self):
+        r = self.remote(replies={"RCPT": ["250 2.1.5 Ok", "550 5.1.1 <nobody@remote.test>: no such user"]})
+        m = self.server(f"relayhost = [127.0.0.1]:{r.port}")
+
+        q = self.send(m, to=["user@remote.test", "nobody@remote.test"])
+
+        r.wait_messages(2)
+        m.wait_text(rf"{q}: to=<nobody@remote.test>, relay=127.0.0.1\[127.0.0.1\]:{r.port}, delay=.*, dsn=5.1.1, "
+                    r"status=bounced \(host 127.0.0.1\[127.0.0.1\] said: 550 5.1.1 <nobody@remote.test>: no such user "
+                    r"\(in reply to RCPT TO command\)\)")
+        bounce = r.messages[1]
+        self.assertEqual(bounce.mail.split(" ")[1], "FROM:<>")
+        self.assertEqual(bounce.rcpts, ["RCPT TO:<sender@example.test>"])
+        self.assertIn(b"Diagnostic-Code: smtp; 550 5.1.1 <nobody@remote.test>: no such user", bounce.text)
+        self.assertIn(b"Remote-MTA: dns; 127.0.0.1", bounce.text)
+
+    def test_a_host_that_is_not_there_is_tried_later(self):
+        port = free_port()
+        m = self.server(f"relayhost = [127.0.0.1]:{port}")
+
+        q = self.send(m)
+
+        self.assertEqual(self.verdict(m, q), ("none", "4.4.1", "deferred",
+                                              f"connect to 127.0.0.1[127.0.0.1]:{port}: Connection refused"))
+
+    def test_large_messages_arrive_octet_for_octet(self):
+        r = self.remote()
+        m = self.server(f"relayhost = [127.0.0.1]:{r.port}\nmessage_size_limit = 0\nmailbox_size_limit = 0")
+        body = b"".join(b"%s%d %s\r\n" % (b"." if i % 5 == 0 else b"", i, b"x" * (i % 200)) for i in range(100000))
+
+        self.send(m, text=b"Subject: large\r\n\r\n" + body)
+
+        self.assertTrue(r.wait_messages()[0].text.endswith(b"\r\n\r\n" + body))
 
 
 if __name__ == "__main__":

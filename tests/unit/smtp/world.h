@@ -4,6 +4,7 @@
 #define TESTS_SMTP_WORLD_H
 
 #include "lib/dns/dns.h"
+#include "smtp/reuse.h"
 #include "smtp/smtp.h"
 
 #include <criterion/criterion.h>
@@ -270,6 +271,7 @@ static inline void world_open(struct world *w, const char *settings, bool lmtp)
                                          .addresses = world_addresses,
                                          .number = world_number,
                                          .context = w}};
+    w->smtp.reuse = reuse_new(&w->smtp, w->smtp.loop);
     w->m = (struct msg_attempt){.id = SPAN("ID1"), .sender = SPAN("sender@example.test"), .nexthop = SPAN("[192.0.2.1]"),
                                 .text = SPAN("Subject: hello\n\nHello.\n")};
     w->recipients[0] = (struct msg_recipient){.number = 1, .address = SPAN("user@remote.test")};
@@ -307,6 +309,7 @@ static inline const char *world_heard(struct world *w, size_t i)
 
 static inline void world_close(struct world *w)
 {
+    reuse_free(&w->smtp.reuse);
     for (size_t i = 0; i < w->npeers; i++) {
         world_heard(w, i);
         close(w->peers[i].fd);
