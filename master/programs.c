@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"nqmgr", COMMAND_RUNS, "qmgr"},
     {"anvil", COMMAND_RUNS, "anvil"},
     {"deliver", COMMAND_RUNS, "deliver"},
+    {"connector", COMMAND_RUNS, "connector"},
     {"pickup", COMMAND_RUNS, "pickup"},
     {"cleanup", COMMAND_RUNS, "cleanup"},
     {"rewrite", COMMAND_RUNS, "rewrite"},
@@ -45,7 +46,8 @@ static const struct command commands[] = {
 
 static const struct command unknown = {"", COMMAND_UNKNOWN, ""};
 
-static const char *const implied[] = {"cleanup", "qmgr", "rewrite", "bounce", "deliver", "auth", "proxymap", "anvil"};
+static const char *const implied[] = {"cleanup", "qmgr", "rewrite", "bounce", "deliver", "auth", "proxymap", "anvil",
+                                      "connector"};
 
 const struct program *program_find(struct span name)
 {

@@ -1,7 +1,13 @@
 #include "smtp/services.h"
 
+#include "lib/io/wait.h"
 #include "lib/proc/resolver.h"
+#include "lib/wire/connect.msg.h"
 #include "smtp/connect.h"
+
+#include <errno.h>
+
+enum { AGAIN_MS = 100 /* between two tries at a socket whose queue is full */ };
 
 struct services {
     struct proc *proc;
@@ -9,10 +15,42 @@ struct services {
     struct dns_client dns;
 };
 
+/* One try. result: the connected socket; -1 with errno, EAGAIN where another try may do */
+static int ask_connector(struct services *services, struct span path, mono_ms deadline)
+{
+    struct arena scratch = ARENA_INIT;
+    struct buf body = BUF_INIT;
+    struct frame reply = {0};
+    struct msg_connect_made made = {.error = ECONNABORTED};
+    struct channel *c = proc_channel(services->proc, "connector", deadline);
+    msg_connect_wanted_put(&body, &(struct msg_connect_wanted){.path = path});
+    if (c && channel_call(c, MSG_connect_wanted, buf_span(&body), NULL, 0, deadline, MSG_connect_made, &scratch,
+                          &reply) == CALL_OK)
+        (void)msg_connect_made_get(&scratch, reply.body, &made);
+    int fd = frame_take_fd(&reply, 0);
+    buf_fini(&body);
+    arena_fini(&scratch);
+    errno = made.error ? (int)made.error : ECONNABORTED;
+    return fd;
+}
+
+static int connect_unix(struct services *services, struct span path, mono_ms deadline)
+{
+    int fd;
+    while ((fd = ask_connector(services, path, deadline)) < 0 && errno == EAGAIN) {
+        mono_ms again = clock_after_ms(AGAIN_MS);
+        if (again > deadline || wait_until(again) != WAIT_OK) {
+            errno = ETIMEDOUT;
+            break;
+        }
+    }
+    return fd;
+}
+
 static int do_connect(void *context, const struct endpoint *to, mono_ms deadline)
 {
     struct services *services = context;
-    return connect_inet(services->smtp, to, deadline);
+    return to->port ? connect_inet(services->smtp, to, deadline) : connect_unix(services, to->address, deadline);
 }
 
 static void look_up(void *context, struct arena *a, struct span name, unsigned type, struct dns_answer *answer)

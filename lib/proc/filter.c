@@ -43,6 +43,8 @@ static const struct {
     {"connect", "connect"},
     /* To hosts on the network, from an address of choice; no socket of the file system, nothing that listens. */
     {"dial", "connect bind"},
+    /* To sockets of the file system. */
+    {"reach", "connect"},
     {"code", ""},
 };
 
@@ -65,6 +67,7 @@ static const struct limited {
     {"connect", "socket", 0, UINT32_MAX, AF_UNIX},
     {"connect", "socket", 0, UINT32_MAX, AF_INET},
     {"connect", "socket", 0, UINT32_MAX, AF_INET6},
+    {"reach", "socket", 0, UINT32_MAX, AF_UNIX},
     {"dial", "socket", 0, UINT32_MAX, AF_INET},
     {"dial", "socket", 0, UINT32_MAX, AF_INET6},
     {"code", "mmap", 2, PROT_EXEC, PROT_EXEC}, /* shared objects that NSS loads */

@@ -4,6 +4,7 @@
 
 #include "lib/wire/anvil.msg.h"
 #include "lib/wire/attempt.msg.h"
+#include "lib/wire/connect.msg.h"
 #include "lib/wire/control.msg.h"
 #include "lib/wire/dns.msg.h"
 #include "lib/wire/envelope.msg.h"
@@ -27,6 +28,7 @@
     M(pop3_settings)                                                                                         \
     M(lookup) M(lookup_answer)                                                                              \
     M(dns_query) M(dns_reply_record) M(dns_reply)                                                            \
+    M(connect_wanted) M(connect_made)                                                                        \
     M(client_event) M(client_counts) M(client_left)                                                          \
     M(owner_wanted) M(owner_made) M(mailbox_begin) M(mailbox_caller) M(store) M(forward_item) M(stored)      \
     M(include) M(run)                                                                                        \

@@ -194,7 +194,8 @@ class Master(Process):
             "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nlocal unix - n n - - local\n"
             f"{master}\n")
 
-    USERS = ("smtpd", "cleanup", "pickup", "qmgr", "rewrite", "local", "bounce", "login", "auth", "proxymap", "anvil", "smtp")
+    USERS = ("smtpd", "cleanup", "pickup", "qmgr", "rewrite", "local", "bounce", "login", "auth", "proxymap", "anvil", "smtp",
+             "connector")
 
     def start_as_root(self, libexec=None, users=()):
         """With the users of the server in an /etc/passwd that nobody else sees: merpati-<USERS[i]> is 7000 + i.

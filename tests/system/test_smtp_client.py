@@ -1,5 +1,5 @@
 """Mail for other hosts: the SMTP client against a scripted server."""
-import re, smtplib, unittest
+import os, re, smtplib, tempfile, unittest
 
 from merpati import BUILD, Master, PATIENCE, free_port
 from remote import Remote
@@ -108,6 +108,94 @@ class Relay(Client):
         self.send(m, text=b"Subject: large\r\n\r\n" + body)
 
         self.assertTrue(r.wait_messages()[0].text.endswith(b"\r\n\r\n" + body))
+
+
+LMTP = SERVICES + "lmtp unix - - n - - lmtp\n"
+MAPS = "relay_domains = lmtp.test\ntransport_maps = inline:{{ lmtp.test=lmtp:{} }}\n"
+
+
+class Lmtp(Client):
+    def deliver(self, m, r, relay):
+        q = self.send(m, to=["one@lmtp.test", "two@lmtp.test", "three@lmtp.test"])
+
+        verdicts = self.verdict(m, q, 3)
+        self.assertEqual({v[0] for v in verdicts}, {relay})
+        self.assertEqual(sorted(v[2] for v in verdicts), ["bounced", "deferred", "sent"])
+        m.wait_text(rf"postfix/lmtp\[\d+\]: {q}: to=<two@lmtp.test>, .*dsn=4.2.2, status=deferred \(host .* said: "
+                    r"452 4.2.2 full \(in reply to end of DATA command\)\)")
+        self.assertEqual(r.sessions[0].commands[0], "LHLO mail.example.test")
+
+    REPLIES = {"DOT": ["250 2.1.5 kept", "452 4.2.2 full", "552 5.2.2 over quota"]}
+
+    def test_each_recipient_has_an_answer_of_its_own(self):
+        r = self.remote(self.REPLIES, lmtp=True)
+        m = self.server(MAPS.format(f"inet:127.0.0.1:{r.port}"), LMTP)
+
+        self.deliver(m, r, f"127.0.0.1[127.0.0.1]:{r.port}")
+
+    def test_a_socket_below_the_queue_directory(self):
+        m = self.server(MAPS.format("unix:private/scripted"), LMTP)
+        r = self.remote(self.REPLIES, lmtp=True, path=m.spool / "private" / "scripted")
+
+        self.deliver(m, r, "mail.example.test[private/scripted]")
+
+    def test_a_socket_elsewhere_that_a_parameter_names(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        os.chmod(directory.name, 0o755)
+        path = directory.name + "/socket"
+        r = self.remote(lmtp=True, path=path)
+        m = self.server(f"relay_domains = lmtp.test\nrelay_transport = lmtp:unix:{path}", LMTP)
+
+        q = self.send(m, "one@lmtp.test")
+
+        self.assertEqual(self.verdict(m, q)[:3], (f"mail.example.test[{path}]", "2.0.0", "sent"))
+
+    def test_a_socket_that_nothing_names_is_out_of_reach(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        os.chmod(directory.name, 0o755)
+        table = directory.name + "/transport"
+        with open(table, "w") as f:
+            f.write(f"lmtp.test lmtp:unix:{directory.name}/socket\n")
+        self.remote(lmtp=True, path=directory.name + "/socket")
+        m = self.server(f"relay_domains = lmtp.test\ntransport_maps = texthash:{table}", LMTP)
+
+        q = self.send(m, "one@lmtp.test")
+
+        self.assertEqual(self.verdict(m, q)[1:3], ("4.4.1", "deferred"))
+        m.wait_text(r"asks for the socket .*: put its directory into merpati_connect_directories")
+
+    def test_a_socket_that_is_not_there(self):
+        m = self.server(MAPS.format("unix:private/nobody"), LMTP)
+
+        q = self.send(m, "one@lmtp.test")
+
+        self.assertEqual(self.verdict(m, q), ("none", "4.4.1", "deferred", "connect to mail.example.test[private/nobody]: "
+                                              "No such file or directory"))
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class AsRoot(Client):
+    """With users of their own for all processes."""
+
+    def server(self, main="", services=SERVICES):
+        m = Master(start=False)
+        self.addCleanup(m.close)
+        m.configure("mydestination = $myhostname\nalias_maps =\nlocal_recipient_maps =\n" + main, services)
+        m.start_as_root(BUILD / "libexec")
+        m.client().close()
+        return m
+
+    def test_mail_goes_out_over_the_network_and_over_a_socket(self):
+        r = self.remote()
+        m = self.server(f"relayhost = [127.0.0.1]:{r.port}\n" + MAPS.format("unix:private/scripted"), LMTP)
+        lmtp = self.remote(lmtp=True, path=m.spool / "private" / "scripted")
+
+        self.verdict(m, self.send(m))
+        self.verdict(m, self.send(m, "one@lmtp.test"))
+
+        self.assertEqual((len(r.messages), len(lmtp.messages)), (1, 1))
 
 
 if __name__ == "__main__":
