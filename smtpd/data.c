@@ -1,5 +1,6 @@
 #include "lib/mail/date.h"
 #include "smtpd/body.h"
+#include "smtpd/notice.h"
 #include "smtpd/restrict.h"
 #include "smtpd/smtpd.h"
 
@@ -33,7 +34,7 @@ static void put_received(struct session *s, struct body *b)
     if (tx->count == 1)
         buf_printf(&line, "\n\tfor <%.*s>; ", SPAN_ARG(tx->recipients[0].original));
     else
-        buf_puts(&line, "; ");
+        buf_puts(&line, ";\n\t");
     date_put(&line, clock_wall_us(), &s->server->zone);
     buf_putc(&line, '\n');
     buf_put(&b->text, buf_span(&line)); /* beside the size, which is what the client sent */
@@ -99,6 +100,7 @@ static struct reply end_of_data(struct session *s, struct transaction *tx)
     if (!reply_is_error(&r)) {
         s->budget.errors = 0;
         s->budget.junk = 0;
+        notice_forgive(s);
     }
     return r;
 }
@@ -177,7 +179,7 @@ struct reply smtpd_data(struct session *s, struct span args)
         return r;
     struct body *b = s->tx->body = body_new();
     put_received(s, b);
-    conn_printf(s->conn, "354 End data with <CR><LF>.<CR><LF>\r\n");
+    notice_say(s, SPAN("354 End data with <CR><LF>.<CR><LF>\r\n"));
     bool whole = read_data(s, b);
     struct transaction *tx = tx_take(s);
     r = whole ? end_of_data(s, tx) : REPLY_NONE;

@@ -1,3 +1,4 @@
+#include "smtpd/notice.h"
 #include "smtpd/restrict.h"
 #include "smtpd/smtpd.h"
 
@@ -72,7 +73,7 @@ struct reply smtpd_ehlo(struct session *s, struct span args)
     for (size_t i = 0; i < count && last < count; i++)
         if (keywords[i].offered && !is_discarded(s, keywords[i].line))
             buf_printf(&out, "250%c%.*s\r\n", i == last ? ' ' : '-', SPAN_ARG(keywords[i].line));
-    conn_write(s->conn, buf_span(&out));
+    notice_say(s, buf_span(&out));
     buf_fini(&out);
     return (struct reply){.code = 250, .sent = true};
 }

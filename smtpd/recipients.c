@@ -90,9 +90,10 @@ enum recipients_result recipients_find(struct recipients *r, struct arena *a, st
     case RESOLVE_OK:
         break;
     }
-    if (answer.class != RESOLVE_VIRTUAL_ALIAS && span_eq(answer.transport, SPAN("error"))) {
+    bool fails = span_eq(answer.transport, SPAN("error"));
+    if (answer.class != RESOLVE_VIRTUAL_ALIAS && (fails || span_eq(answer.transport, SPAN("retry")))) {
         buf_put(why, answer.nexthop);
-        return RECIPIENT_TO_ERROR;
+        return fails ? RECIPIENT_TO_ERROR : RECIPIENT_TO_RETRY;
     }
     switch (answer.class) {
     case RESOLVE_LOCAL:

@@ -20,6 +20,7 @@ enum recipients_result {
     RECIPIENT_NO_MAILBOX,    /* not in virtual_mailbox_maps */
     RECIPIENT_NO_RELAY,      /* not in relay_recipient_maps */
     RECIPIENT_TO_ERROR,      /* routed to the error transport; why is its text, with a status code perhaps */
+    RECIPIENT_TO_RETRY,      /* the same of retry */
     RECIPIENT_TEMP,          /* a lookup failed; why says */
 };
 

@@ -101,15 +101,16 @@ static enum outcome defer_relay(const struct question *q, struct reply *r)
     return on_destination(q, r, DUNNO, REPLY_relay_deferred);
 }
 
-/* What the error transport would say in a notification is said here, before the mail is taken. */
-static enum outcome to_error(const struct question *q, struct span text, struct span sent, struct reply *r)
+/* What error: or retry: would say in a notification is said here, before the mail is taken. */
+static enum outcome to_error(const struct question *q, bool is_sender, unsigned code, struct span text, struct span sent,
+                             struct reply *r)
 {
-    struct buf code = BUF_INIT;
-    dsn_code_put(&code, dsn_code_cut(&text, DSN(5, 1, 0)));
-    const char *words = arena_printf(&q->s->call, "<%.*s>: Recipient address rejected: %.*s", SPAN_ARG(sent),
-                                     SPAN_ARG(text));
-    *r = reply_make(&q->s->call, 550, buf_span(&code), span_text(words));
-    buf_fini(&code);
+    struct buf dsn = BUF_INIT;
+    dsn_code_put(&dsn, dsn_code_cut(&text, DSN((unsigned char)(code / 100), 1, is_sender ? 0 : 1)));
+    const char *words = arena_printf(&q->s->call, "<%.*s>: %s address rejected: %.*s", SPAN_ARG(sent),
+                                     is_sender ? "Sender" : "Recipient", SPAN_ARG(text));
+    *r = reply_make(&q->s->call, code, buf_span(&dsn), span_text(words));
+    buf_fini(&dsn);
     return REFUSE;
 }
 
@@ -123,13 +124,14 @@ static enum outcome on_listing(const struct question *q, struct span address, st
         [RECIPIENT_NO_MAILBOX] = REPLY_unknown_virtual_mailbox,
         [RECIPIENT_NO_RELAY] = REPLY_unknown_relay,
         [RECIPIENT_TO_ERROR] = REPLY_recipient_refused,
+        [RECIPIENT_TO_RETRY] = REPLY_recipient_refused,
         [RECIPIENT_TEMP] = REPLY_lookup_failed,
     };
     struct buf why = BUF_INIT;
     enum outcome out = DUNNO;
     enum recipients_result found = recipients_find(q->s->server->recipients, &q->s->call, address, &why);
-    if (found == RECIPIENT_TO_ERROR)
-        out = to_error(q, buf_span(&why), sent, r);
+    if (found == RECIPIENT_TO_ERROR || found == RECIPIENT_TO_RETRY)
+        out = to_error(q, is_sender, found == RECIPIENT_TO_ERROR ? 550 : 450, buf_span(&why), sent, r);
     else if (found == RECIPIENT_TEMP)
         out = no(q, REPLY_lookup_failed, buf_span(&why), r);
     else if (found != RECIPIENT_EXISTS)

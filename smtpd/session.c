@@ -1,3 +1,4 @@
+#include "smtpd/notice.h"
 #include "smtpd/session_end.h"
 #include "smtpd/smtpd.h"
 
@@ -6,13 +7,13 @@
 
 /* RFC 5321 4.1.1; legality is a flag of the row, not an if in the handler. */
 const struct command smtpd_commands[] = {
-    {SPAN_INIT("HELO"), smtpd_helo, COMMAND_IS_JUNK | COMMAND_LAST, "helo"},
-    {SPAN_INIT("EHLO"), smtpd_ehlo, COMMAND_IS_JUNK | COMMAND_LAST, "ehlo"},
+    {SPAN_INIT("HELO"), smtpd_helo, COMMAND_IS_JUNK | COMMAND_LAST | COMMAND_FLUSHES, "helo"},
+    {SPAN_INIT("EHLO"), smtpd_ehlo, COMMAND_IS_JUNK | COMMAND_LAST | COMMAND_FLUSHES, "ehlo"},
     {SPAN_INIT("MAIL"), smtpd_mail, COMMAND_NEEDS_HELLO, "mail"},
     {SPAN_INIT("RCPT"), smtpd_rcpt, COMMAND_NEEDS_HELLO | COMMAND_NEEDS_MAIL, "rcpt"},
-    {SPAN_INIT("DATA"), smtpd_data, COMMAND_NEEDS_HELLO | COMMAND_NEEDS_MAIL | COMMAND_LAST, "data"},
-    {SPAN_INIT("BDAT"), smtpd_bdat, COMMAND_NEEDS_HELLO | COMMAND_IN_CHUNKS, "bdat"},
-    {SPAN_INIT("RSET"), smtpd_rset, COMMAND_IS_JUNK | COMMAND_IN_CHUNKS, "rset"},
+    {SPAN_INIT("DATA"), smtpd_data, COMMAND_NEEDS_HELLO | COMMAND_NEEDS_MAIL | COMMAND_LAST | COMMAND_FLUSHES, "data"},
+    {SPAN_INIT("BDAT"), smtpd_bdat, COMMAND_NEEDS_HELLO | COMMAND_IN_CHUNKS | COMMAND_FLUSHES, "bdat"},
+    {SPAN_INIT("RSET"), smtpd_rset, COMMAND_IS_JUNK | COMMAND_IN_CHUNKS | COMMAND_FLUSHES, "rset"},
     {SPAN_INIT("NOOP"), smtpd_noop, COMMAND_IS_JUNK | COMMAND_IN_CHUNKS, "noop"},
     {SPAN_INIT("VRFY"), smtpd_vrfy, COMMAND_IS_JUNK | COMMAND_LAST, "vrfy"},
     {SPAN_INIT("HELP"), smtpd_help, COMMAND_IS_JUNK | COMMAND_IN_CHUNKS, "help"},
@@ -36,10 +37,20 @@ bool refuses_bare(const struct session *s)
     return s->server->mine->smtpd_forbid_bare_newline == PARAM_bare_newline_reject && !s->client.may_send_bare;
 }
 
+void soften(struct session *s, struct reply *r)
+{
+    if (!s->server->main->soft_bounce || r->code < 500)
+        return;
+    r->code -= 100;
+    if (r->dsn.n && r->dsn.p[0] == '5')
+        r->dsn = span_text(arena_printf(&s->call, "4%.*s", SPAN_ARG(span_skip(r->dsn, 1))));
+}
+
 struct reply refuse(struct session *s, const char *verb, struct reply r, struct span recipient)
 {
     struct buf line = BUF_LIMITED(LOG_LINE_MAX);
     bool queued = s->tx && s->tx->id.n;
+    soften(s, &r);
     buf_printf(&line, "%.*s: reject: %s from %s: ", SPAN_ARG(queued ? s->tx->id : SPAN("NOQUEUE")), verb,
                client_text(s));
     reply_put_log(&line, &r);
@@ -148,12 +159,14 @@ static void slow_down(struct session *s, const struct reply *r)
         wait_until(clock_after(mine->smtpd_error_sleep_time));
 }
 
-static void send_reply(struct session *s, const struct reply *r)
+static void send_reply(struct session *s, struct reply *r)
 {
     struct buf out = BUF_INIT;
+    soften(s, r);
+    notice_judge(s, r);
     if (r->code && !r->sent) {
         reply_put(&out, r);
-        conn_write(s->conn, buf_span(&out));
+        notice_say(s, buf_span(&out));
     }
     buf_fini(&out);
 }
@@ -166,6 +179,7 @@ static void serve_line(struct session *s, struct span line, enum line_ending end
     const struct command *c = find_command(verb);
     struct reply r;
     s->last = c->handle ? c->verb.p : "UNKNOWN";
+    notice_heard(s, line);
     if (ending == LINE_BARE_LF && refuses_bare(s))
         r = hang_up(s, END_REFUSED, refuse(s, s->last, say(s, REPLY_bare_lf, SPAN_NONE), SPAN_NONE));
     else if (is_forbidden(s, verb) && !c->handle)
@@ -179,6 +193,8 @@ static void serve_line(struct session *s, struct span line, enum line_ending end
     r = charge(s, c, r);
     slow_down(s, &r);
     send_reply(s, &r);
+    if (c->flags & COMMAND_FLUSHES)
+        notice_flush(s, s->server->mine->smtpd_history_flush_threshold);
 }
 
 /* --- the conversation ------------------------------------------------------------- */
@@ -243,6 +259,9 @@ void smtpd_session(struct server *server, int fd, const struct client *client, u
     session_say_goodbye(&s);
     tx_end(&s, &s.tx);
     conn_close(&s.conn);
+    if (s.end != END_CANCELLED)
+        notice_flush(&s, 0);
+    transcript_fini(&s.transcript);
     arena_fini(&s.call);
     arena_fini(&s.arena);
 }

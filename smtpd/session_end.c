@@ -1,4 +1,5 @@
 #include "smtpd/session_end.h"
+#include "smtpd/notice.h"
 #include "smtpd/smtpd.h"
 
 enum { GOODBYE_MS = 2000 }; /* how long the last reply may take to leave */
@@ -27,7 +28,7 @@ static void send_last(struct session *s, enum reply_id id)
     struct reply r = say(s, id, SPAN_NONE);
     reply_put(&out, &r);
     /* The connection's own deadline has passed or it is to end: this reply goes out if it can. */
-    conn_write(s->conn, buf_span(&out));
+    notice_say(s, buf_span(&out));
     buf_fini(&out);
 }
 

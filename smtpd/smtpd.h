@@ -12,6 +12,7 @@
 #include "lib/log/log.h"
 #include "lib/mail/date.h"
 #include "lib/mail/path.h"
+#include "lib/mail/transcript.h"
 #include "lib/param/param.h"
 #include "lib/wire/anvil.msg.h"
 #include "lib/wire/submit.msg.h"
@@ -108,6 +109,8 @@ struct session {
     enum session_end end;
     struct { unsigned good, all; } counts[COMMANDS_MAX]; /* by row of the command table */
     unsigned commands_good, commands_all;
+    struct transcript transcript; /* for a notice to the postmaster */
+    unsigned troubles;            /* 1 << PARAM_notify_class_*: what went wrong in it */
 };
 
 /* One whole conversation; owns fd. waits */
@@ -123,6 +126,7 @@ enum command_flag {
     COMMAND_IS_JUNK = 4,     /* counted against smtpd_junk_command_limit */
     COMMAND_LAST = 8,        /* must be the last of a pipelined group: RFC 2920 3.1 */
     COMMAND_IN_CHUNKS = 16,  /* allowed once BDAT has begun */
+    COMMAND_FLUSHES = 32,    /* a transcript over smtpd_history_flush_threshold begins anew behind it */
 };
 
 struct command {
@@ -172,6 +176,8 @@ struct reply refuse(struct session *s, const char *verb, struct reply r, struct 
 struct reply hang_up(struct session *s, enum session_end end, struct reply r);
 /* "name[address]" */
 const char *client_text(struct session *s);
+/* 4xx for 5xx, where soft_bounce is on. */
+void soften(struct session *s, struct reply *r);
 /* Counts a command that brings nothing against smtpd_junk_command_limit. */
 void count_junk(struct session *s);
 /* Whether this client's bare CR and LF are refused (smtpd_forbid_bare_newline). */

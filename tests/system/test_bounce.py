@@ -225,6 +225,37 @@ transport_maps = inline:{{ {{a.test = error:5.1.6 moved away}} {{b.test = error:
         self.assertNotIn("delivery via", people.get_content())
 
 
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Transcripts(Base):
+    extra = "notify_classes = protocol\nerror_notice_recipient = alice@example.test\n"
+
+    def test_the_postmaster_sees_a_session_that_went_wrong(self):
+        with self.m.client() as c:
+            c.ask("HELO there.test")
+            c.ask("NONSENSE")
+        found = wait_for(lambda: glob.glob(f"{self.mail}/alice/new/*"), "the notice: " + self.m.text())
+        notice = email.message_from_bytes(pathlib.Path(found[0]).read_bytes(), policy=email.policy.default)
+        self.assertEqual((notice["Return-Path"], notice["To"], notice["Subject"]),
+                         (f"<double-bounce@{HOST}>", "Postmaster <alice@example.test>",
+                          "Merpati SMTP server: errors from localhost[127.0.0.1]"))
+        self.assertEqual(notice.get_content(),
+                         f"Transcript of session follows.\n\n Out: 220 {HOST} ESMTP Merpati\n In:  HELO there.test\n Out: 250 {HOST}\n"
+                         " In:  NONSENSE\n Out: 502 5.5.2 Error: command not recognized\n\n"
+                         "Session aborted, reason: lost connection\n\nFor other details, see the local mail logfile\n")
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class SoftBounce(Base):
+    extra = "soft_bounce = yes\n"
+
+    def test_nothing_fails_for_good(self):
+        queue_id = self.send(f"noone@{HOST}")
+        self.m.wait_text(rf'{queue_id}: to=<noone@{HOST}>,.* dsn=4\.\d\.\d, status=SOFTBOUNCE \(unknown user: "noone"\)')
+        with self.m.client() as c:
+            self.assertEqual(c.ask("NONSENSE"), "402 4.5.2 Error: command not recognized")
+        self.assertNotIn(f"{queue_id}: sender non-delivery", self.m.text())
+
+
 TEMPLATES = """
 # ours
 failure_template = <<EOF

@@ -38,6 +38,7 @@ struct chat {
     int spool; /* the file that was given */
     uint64_t connections, events[CLIENT_KINDS];
     unsigned left;
+    bool ended; /* the session is over */
 };
 
 static inline void chat_keep_text(struct chat *chat, const struct msg_submit *m)
@@ -207,10 +208,19 @@ static inline void chat_keep_server(struct chat *chat)
     chat_servers = kept;
 }
 
+/* Closes the connection and waits for all that the session does behind that. */
+static inline void chat_end(struct chat *chat)
+{
+    if (!chat->ended) {
+        shutdown(chat->fd, SHUT_WR);
+        pthread_join(chat->thread, NULL);
+    }
+    chat->ended = true;
+}
+
 static inline void chat_close(struct chat *chat)
 {
-    shutdown(chat->fd, SHUT_WR);
-    pthread_join(chat->thread, NULL);
+    chat_end(chat);
     fclose(chat->in);
     close(chat->fd);
     buf_fini(&chat->text);

@@ -523,15 +523,29 @@ Test(session, exceptions_are_not_counted)
     cr_expect_eq(chat.left, 0u);
 }
 
-Test(session, what_is_routed_to_the_error_transport_is_refused_in_its_words)
+Test(session, what_is_routed_to_error_or_retry_is_refused_in_its_words)
 {
-    struct chat chat;
-    chat_open(&chat, "default_transport = error:5.7.1 no mail for elsewhere\n");
-    chat.client.is_mine = true;
-    chat_start(&chat);
-    chat_want(&chat, "220");
+    static const struct {
+        const char *transport, *want;
+    } rows[] = {
+        {"error:5.7.1 no mail for elsewhere", "550 5.7.1 <x@elsewhere.test>: Recipient address rejected: no mail for elsewhere\r\n"},
+        {"error:plain words", "550 5.1.1 <x@elsewhere.test>: Recipient address rejected: plain words\r\n"},
+        {"error:4.2.1 soft words", "550 5.2.1 <x@elsewhere.test>: Recipient address rejected: soft words\r\n"},
+        {"retry:4.7.9 come again", "450 4.7.9 <x@elsewhere.test>: Recipient address rejected: come again\r\n"},
+        {"retry:plain words", "450 4.1.1 <x@elsewhere.test>: Recipient address rejected: plain words\r\n"},
+        {"retry:5.0.0 hard", "450 4.0.0 <x@elsewhere.test>: Recipient address rejected: hard\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct chat chat;
+        struct buf settings = BUF_INIT;
+        buf_printf(&settings, "default_transport = %s\n", rows[i].transport);
+        chat_open(&chat, buf_text(&settings));
+        chat.client.is_mine = true;
+        chat_start(&chat);
+        chat_want(&chat, "220");
 
-    CHAT(&chat, "HELO c\r\n", "250", "MAIL FROM:<a@b.test>\r\n", "250", "RCPT TO:<x@elsewhere.test>\r\n",
-         "550 5.7.1 <x@elsewhere.test>: Recipient address rejected: no mail for elsewhere");
-    chat_close(&chat);
+        CHAT(&chat, "HELO c\r\n", "250", "MAIL FROM:<a@b.test>\r\n", "250", "RCPT TO:<x@elsewhere.test>\r\n", rows[i].want);
+        chat_close(&chat);
+        buf_fini(&settings);
+    }
 }
