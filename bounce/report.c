@@ -27,10 +27,12 @@ struct kind {
     bool may_be_whole;       /* the original may be returned whole */
 };
 
+/* A success of which a sender is told who asked for delays alone: confirm_delay_cleared. Whether it is that
+ * qmgr knows, which does not ask otherwise. */
 static const struct kind kinds[] = {
     [NOTIFY_FAILED] = {NOTICE_FAILURE, "Undelivered ", "failed", DSN_NOTIFY_FAILURE, true},
     [NOTIFY_DELAYED] = {NOTICE_DELAY, "Undelivered ", "delayed", DSN_NOTIFY_DELAY, false},
-    [NOTIFY_SUCCESS] = {NOTICE_SUCCESS, "", "delivered", DSN_NOTIFY_SUCCESS, false},
+    [NOTIFY_SUCCESS] = {NOTICE_SUCCESS, "", "delivered", DSN_NOTIFY_SUCCESS | DSN_NOTIFY_DELAY, false},
 };
 
 /* A report being made. */

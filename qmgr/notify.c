@@ -13,17 +13,23 @@ static void ask_bounce(struct qmgr *q, void *subject);
 
 /* --- who is to be told --- */
 
-/* Mail of our own that tells postmaster of what could not even be told the sender. */
-static bool is_double_bounce(const struct qmgr *q, const struct message *m)
+bool notify_is_double_bounce(const struct qmgr *q, struct span address)
 {
-    struct span sender = text_span(m->sender), mine = q->rules->main.double_bounce_sender;
-    size_t at = span_rfind(sender, '@');
+    struct span mine = q->rules->main.double_bounce_sender;
+    size_t at = span_rfind(address, '@');
     if (span_find(mine, '@') < mine.n)
-        return span_eq_nocase(sender, mine);
-    struct span domain = span_skip(sender, at + 1);
-    return span_eq_nocase(span_slice(sender, 0, at), mine) &&
+        return span_eq_nocase(address, mine);
+    struct span domain = span_skip(address, at + 1);
+    return span_eq_nocase(span_slice(address, 0, at), mine) &&
            (domain.n == 0 || span_eq_nocase(domain, q->rules->main.myhostname) ||
             span_eq_nocase(domain, q->rules->main.myorigin));
+}
+
+/* A delivery that the sender was warned of, and is to be told of (confirm_delay_cleared). */
+static bool is_cleared_delay(const struct qmgr *q, const struct message *m, const struct recipient *r)
+{
+    return q->rules->qmgr.confirm_delay_cleared && (m->flags & MESSAGE_WARNED) &&
+           (r->notify == 0 || (r->notify & DSN_NOTIFY_DELAY));
 }
 
 bool notify_is_owed(const struct qmgr *q, const struct message *m, const struct recipient *r, unsigned kind)
@@ -34,11 +40,13 @@ bool notify_is_owed(const struct qmgr *q, const struct message *m, const struct 
     if (!m->sender || m->sender->n == 0)
         return kind == NOTIFY_FAILED &&
                (q->rules->main.notify_classes & (1u << PARAM_notify_class_twobounce));
-    if (is_double_bounce(q, m)) {
+    if (notify_is_double_bounce(q, text_span(m->sender))) {
         if (kind == NOTIFY_FAILED)
             log_warning("%s: undeliverable postmaster notification discarded", m->id.text);
         return false;
     }
+    if (kind == NOTIFY_SUCCESS && is_cleared_delay(q, m, r))
+        return true;
     if (r->notify == 0)
         return kind != NOTIFY_SUCCESS;
     return (r->notify & bits[kind]) != 0;

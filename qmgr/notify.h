@@ -36,6 +36,9 @@ void notify_resume(struct qmgr *q, struct message *m, unsigned kind, uint32_t la
 void notify_found(struct qmgr *q, const struct queue_id *id);
 /* Ends what is under way, without a word. */
 void notify_drop(struct qmgr *q, struct message *m);
+/* Whether this is the address that our mail to postmasters comes from: what fails of it is told to nobody,
+ * and what is sent to it is thrown away. */
+bool notify_is_double_bounce(const struct qmgr *q, struct span address);
 /* Whether a sender is to be told of a failure of this recipient at all. */
 bool notify_is_owed(const struct qmgr *q, const struct message *m, const struct recipient *r, unsigned kind);
 

@@ -3,6 +3,7 @@
 #include "lib/wire/resolve.msg.h"
 #include "qmgr/agent.h"
 #include "qmgr/link.h"
+#include "qmgr/notify.h"
 #include "qmgr/progress.h"
 #include "qmgr/verdict.h"
 
@@ -32,6 +33,12 @@ static void apply_route(struct qmgr *q, struct message *m, struct recipient *r,
 {
     if (is_deferred_transport(q, route->transport)) {
         verdict_apply_own(q, m, r, 4, SPAN("4.3.2"), SPAN("deferred transport"));
+        return;
+    }
+    if (notify_is_double_bounce(q, route->user.n ? route->user : span_text(recipient_address(m, r)))) {
+        struct msg_verdict v = {
+            .class = 2, .dsn = SPAN("2.0.0"), .text = SPAN("undeliverable postmaster notification discarded")};
+        verdict_apply(q, m, r, &v, &(struct judge){.begun_us = qmgr_now(q)});
         return;
     }
     bool same = span_eq(route->user, span_text(recipient_address(m, r)));

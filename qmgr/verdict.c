@@ -7,6 +7,8 @@
 #include "qmgr/progress.h"
 #include "qmgr/store.h"
 
+#include <stdio.h>
+
 enum {
     TEXT_MAX = 500, /* octets of a verdict's longer texts that are kept */
     NAME_MAX_OCTETS = 200,
@@ -32,8 +34,11 @@ void verdict_put_stored(struct buf *out, const struct msg_verdict *v)
     msg_verdict_put(out, &kept);
 }
 
-/* What an agent says is believed as far as it makes sense. */
-static struct msg_verdict sane(const struct qmgr *q, const struct msg_verdict *v, bool *softened)
+enum { CODE_ROOM = 16 }; /* octets of "5.123.123" and more */
+
+/* What an agent says is believed as far as it makes sense.
+ * code: room for a code that is changed */
+static struct msg_verdict sane(const struct qmgr *q, const struct msg_verdict *v, bool *softened, char code_room[CODE_ROOM])
 {
     static const struct span fallback[] = {
         [2] = SPAN_INIT("2.0.0"), [4] = SPAN_INIT("4.0.0"), [5] = SPAN_INIT("5.0.0")};
@@ -47,7 +52,10 @@ static struct msg_verdict sane(const struct qmgr *q, const struct msg_verdict *v
     if (s.class == 5 && q->rules->main.soft_bounce) {
         *softened = true;
         s.class = 4;
-        s.dsn = fallback[4];
+        if (code.class != 5)
+            code = DSN(5, 0, 0);
+        snprintf(code_room, CODE_ROOM, "4.%u.%u", code.subject, code.detail);
+        s.dsn = span_text(code_room);
     }
     return s;
 }
@@ -180,7 +188,8 @@ void verdict_apply(struct qmgr *q, struct message *m, struct recipient *r, const
     static const char *const status[] = {[2] = "sent", [4] = "deferred", [5] = "bounced"};
     struct buf stored = BUF_INIT;
     bool softened;
-    struct msg_verdict v = sane(q, said, &softened);
+    char code_room[CODE_ROOM];
+    struct msg_verdict v = sane(q, said, &softened, code_room);
     log_verdict(q, m, r, &v, softened ? "SOFTBOUNCE" : status[v.class], judge);
     verdict_put_stored(&stored, &v);
     r->flags &= (uint8_t)~RECIPIENT_BEGUN;

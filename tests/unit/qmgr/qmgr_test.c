@@ -204,12 +204,41 @@ Test(qmgr, warns_once_of_a_delay, .timeout = 20)
     world_end(w);
 }
 
+Test(qmgr, tells_of_a_delivery_behind_a_warning_where_that_is_asked_for, .timeout = 20)
+{
+    static const struct {
+        const char *settings;
+        size_t asked;
+    } rows[] = {{QUICK "delay_warning_time = 1h\nconfirm_delay_cleared = yes\n", 2}, {QUICK "delay_warning_time = 1h\n", 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world *w = world_new(rows[i].settings);
+
+        world_mail(w, (struct mail){.sender = "a@b.org", .to = {"once@local.x"}, .text = "x\n", .age_s = 3601});
+        world_until(w, ": removed", 1);
+
+        cr_expect_eq(asked_times(w, "bounce", NULL), rows[i].asked, "%s", rows[i].settings);
+        world_end(w);
+    }
+}
+
+Test(qmgr, throws_away_what_is_sent_to_the_sender_of_double_bounces, .timeout = 20)
+{
+    struct world *w = world_new(QUICK "myhostname = mail.x\n");
+
+    world_mail(w, (struct mail){.sender = "a@b.org", .to = {"double-bounce@mail.x"}, .text = "x\n"});
+    world_until(w, ": removed", 1);
+
+    cr_expect_eq(count_in_log(w, "relay=none, "), 1u);
+    cr_expect_eq(count_in_log(w, "status=sent (undeliverable postmaster notification discarded)"), 1u, "%s", world_log(w));
+    world_end(w);
+}
+
 Test(qmgr, makes_failures_of_our_own_soft_where_soft_bounce_says_so, .timeout = 20)
 {
     struct world *w = world_new(QUICK "soft_bounce = yes\n");
 
     world_mail(w, (struct mail){.sender = "a@b.org", .to = {"bad@local.x"}, .text = "x\n"});
-    world_until(w, "status=SOFTBOUNCE (unknown user)", 2);
+    world_until(w, "dsn=4.1.1, status=SOFTBOUNCE (unknown user)", 2);
 
     cr_expect_eq(asked_times(w, "bounce", NULL), 0u);
     world_end(w);

@@ -62,6 +62,7 @@ struct world {
     struct list wishes; /* struct wish */
     struct player *players[64];
     size_t player_count;
+    unsigned tried_once; /* tries of once@..., of which the first fails for now */
     bool no_agents, silent_agents; /* channels cannot be had; agents do not answer */
     bool silent_bounce;
     bool unreachable; /* agents say so of deferred mail */
@@ -128,7 +129,7 @@ static inline void play_attempt(struct player *p, struct channel *c, struct fram
     for (size_t i = 0; i < m.recipients.n; i++) {
         struct span address =
             m.recipients.at[i].user.n ? m.recipients.at[i].user : m.recipients.at[i].address;
-        unsigned class = class_for(address);
+        unsigned class = span_starts(address, SPAN("once")) && p->w->tried_once++ == 0 ? 4 : class_for(address);
         size_t used = strlen(asked->to);
         snprintf(asked->to + used, sizeof asked->to - used, "%s%.*s", used ? " " : "", SPAN_ARG(address));
         die = die || span_starts(address, SPAN("die"));
