@@ -172,8 +172,8 @@ static void put_over(struct qmgr *q, struct message *m, struct recipient *r, uns
 static void apply_over(struct qmgr *q, struct message *m, struct recipient *r, const struct msg_verdict *v,
                        struct span stored)
 {
-    bool failed = v->class == 5;
-    if (!notify_is_owed(q, m, r, failed ? NOTIFY_FAILED : NOTIFY_SUCCESS)) {
+    bool failed = v->class == 5, passed = !failed && span_eq(v->action, SPAN("passed"));
+    if (passed || !notify_is_owed(q, m, r, failed ? NOTIFY_FAILED : NOTIFY_SUCCESS)) {
         schedule_finish(&q->schedule, m, r, RECIPIENT_DONE, SPAN_NONE);
         put_over(q, m, r, JOURNAL_DONE);
         return;

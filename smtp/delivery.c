@@ -77,10 +77,11 @@ void delivery_sent(struct delivery *d, size_t recipient, const struct session *s
     struct buf words = BUF_INIT;
     reply_put(&words, &s->reply);
     struct verdict v = verdict_make(VERDICT_OK, s->reply.dsn, arena_dup(d->arena, buf_span(&words)));
-    v.relay = arena_dup(d->arena, span_text(s->relay));
-    v.mta = arena_dup(d->arena, s->to.host);
+    v.relay = span_text(s->relay);
+    v.mta = s->to.host;
+    v.diagnostic = v.text;
     settle(d, recipient, &v);
-    d->verdicts[recipient].action = SPAN("relayed");
+    d->verdicts[recipient].action = s->features & FEATURE_DSN ? SPAN("passed") : SPAN("relayed");
     buf_fini(&words);
 }
 

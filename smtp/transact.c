@@ -77,6 +77,23 @@ static void put_mail(const struct transaction *t, struct buf *out)
     }
 }
 
+/* The sender's, or what was first received: the next server is told in any case. RFC 3461 5.2.1 */
+static void put_orcpt(const struct session *s, const struct msg_recipient *r, struct buf *out)
+{
+    struct buf made = BUF_INIT;
+    struct span original = r->original.n ? r->original : r->address;
+    if (r->orcpt.n == 0) {
+        buf_puts(&made, codec_is_ascii(original) ? "rfc822;" : "utf-8;");
+        address_put_external(&made, original);
+    }
+    struct span orcpt = r->orcpt.n ? r->orcpt : buf_span(&made);
+    if (codec_utf8_valid(orcpt) && orcpt.n <= DSN_ORCPT_MAX) {
+        buf_puts(out, " ORCPT=");
+        dsn_orcpt_put(out, orcpt, s->features & FEATURE_SMTPUTF8);
+    }
+    buf_fini(&made);
+}
+
 static void put_rcpt(const struct transaction *t, const struct msg_recipient *r, struct buf *out)
 {
     const struct session *s = t->s;
@@ -89,10 +106,7 @@ static void put_rcpt(const struct transaction *t, const struct msg_recipient *r,
         buf_puts(out, " NOTIFY=");
         dsn_notify_put(out, (unsigned)r->notify);
     }
-    if (r->orcpt.n) {
-        buf_puts(out, " ORCPT=");
-        dsn_orcpt_put(out, r->orcpt, s->features & FEATURE_SMTPUTF8);
-    }
+    put_orcpt(s, r, out);
 }
 
 static void put_command(const struct transaction *t, size_t number, struct buf *out)

@@ -37,7 +37,8 @@ MESSAGE(0x0401, attempt, ATTEMPT);
     F(5, bytes, relay, "local, virtual, name[address]:port, ...; none where there was none")                 \
     F(6, bytes, remote_mta, "name of the far side, for the notification")                                    \
     F(7, bytes, diagnostic, "the far side's reply, for the notification; a command's words behind \"x-unix; \"") \
-    F(8, bytes, action, "relayed, expanded, delivered: for success notifications; empty: by class")          \
+    F(8, bytes, action, "relayed, expanded, delivered: for success notifications; empty: by class; passed: the "    \
+                        "next server has taken over what the sender asked for (RFC 3461 5.2.2)")             \
     F(9, num, connect_us, "Postfix's delay c: connection setup")                                             \
     F(10, num, transfer_us, "Postfix's delay d")                                                             \
     F(11, num, uses, "messages that the connection was used for, this one included; 0: there was none")

@@ -57,7 +57,7 @@ class Relay(Client):
                          (f"127.0.0.1[127.0.0.1]:{r.port}", "2.0.0", "sent", "250 2.0.0 Ok: queued as REMOTE"))
         got = r.wait_messages()[0]
         self.assertTrue(got.mail.startswith("MAIL FROM:<sender@example.test> SIZE="), got.mail)
-        self.assertEqual(got.rcpts, ["RCPT TO:<user@remote.test>"])
+        self.assertEqual(got.rcpts, ["RCPT TO:<user@remote.test> ORCPT=rfc822;user@remote.test"])
         self.assertTrue(got.text.endswith(b"\r\n\r\n.dot\r\n..dots\r\nend\r\n"), got.text)
         self.assertTrue(got.text.startswith(b"Received: "), got.text)
         m.wait_text(rf"postfix/qmgr\[\d+\]: {q}: removed")
@@ -87,9 +87,26 @@ class Relay(Client):
                     r"\(in reply to RCPT TO command\)\)")
         bounce = r.messages[1]
         self.assertEqual(bounce.mail.split(" ")[1], "FROM:<>")
-        self.assertEqual(bounce.rcpts, ["RCPT TO:<sender@example.test>"])
+        self.assertEqual(bounce.rcpts, ["RCPT TO:<sender@example.test> ORCPT=rfc822;sender@example.test"])
         self.assertIn(b"Diagnostic-Code: smtp; 550 5.1.1 <nobody@remote.test>: no such user", bounce.text)
         self.assertIn(b"Remote-MTA: dns; 127.0.0.1", bounce.text)
+
+    def test_success_is_told_where_the_next_server_will_not(self):
+        for knows_dsn in (False, True):
+            r = self.remote(keywords=["DSN"] if knows_dsn else [])
+            m = self.server(f"relayhost = [127.0.0.1]:{r.port}")
+            with smtplib.SMTP("127.0.0.1", m.port, timeout=PATIENCE) as s:
+                s.sendmail("sender@example.test", "user@remote.test", "Subject: x\r\n\r\n", ["RET=HDRS"],
+                           ["NOTIFY=SUCCESS,FAILURE"])
+
+            if knows_dsn:
+                self.assertEqual(r.wait_messages()[0].rcpts,
+                                 ["RCPT TO:<user@remote.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;user@remote.test"])
+                m.wait_text(r"removed")
+            else:
+                report = r.wait_messages(2)[1]
+                self.assertIn(b"Action: relayed", report.text)
+            self.assertEqual(len(r.messages), 1 if knows_dsn else 2)
 
     def test_a_host_that_is_not_there_is_tried_later(self):
         port = free_port()

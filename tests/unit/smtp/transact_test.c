@@ -258,6 +258,40 @@ Test(transact, tells_what_the_server_wants_to_know)
     world_close(&w);
 }
 
+Test(transact, tells_which_recipient_it_was_at_first)
+{
+    static const struct {
+        const char *original, *orcpt;
+    } rows[] = {
+        {"", " ORCPT=rfc822;user@remote.test\r\n"},
+        {"first@x.test", " ORCPT=rfc822;first@x.test\r\n"},
+        {"odd one@x.test", " ORCPT=rfc822;\"odd+20one\"@x.test\r\n"},
+        {"\xc3\xa4@x.test", " ORCPT=utf-8;\\x{E4}@x.test\r\n"},
+        {"\xff@x.test", "RCPT TO:<user@remote.test>\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        world_open(&w, "", false);
+        w.recipients[0].original = span_text(rows[i].original);
+
+        deliver_to(usual, "250-DSN\r\n");
+
+        cr_expect(heard(0, rows[i].orcpt), "%s", world_heard(&w, 0));
+        world_close(&w);
+    }
+}
+
+Test(transact, leaves_the_notification_of_success_to_a_server_that_knows_DSN)
+{
+    for (int known = 0; known < 2; known++) {
+        world_open(&w, "", false);
+
+        deliver_to(usual, known ? "250-DSN\r\n" : "250-SIZE\r\n");
+
+        cr_expect(span_eq(w.d.verdicts[0].action, known ? SPAN("passed") : SPAN("relayed")));
+        world_close(&w);
+    }
+}
+
 Test(transact, tells_nothing_that_the_server_does_not_know)
 {
     world_open(&w, "", false);
