@@ -384,6 +384,27 @@ Test(transact, returns_what_needs_SMTPUTF8_where_that_is_not_offered)
         }
 }
 
+Test(transact, encodes_eight_bits_for_a_server_that_takes_seven)
+{
+    static const struct {
+        const char *settings, *keywords, *wire;
+    } rows[] = {
+        {"", "250-8BITMIME\r\n", "\r\n\xc3\xa4\r\n.\r\n"},
+        {"", "250-SIZE\r\n", "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n.\r\n"},
+        {"disable_mime_output_conversion = yes", "250-SIZE\r\n", "\r\n\xc3\xa4\r\n.\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        world_open(&w, rows[i].settings, false);
+        w.m.text = SPAN("MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n\xc3\xa4\n");
+
+        deliver_to(usual, rows[i].keywords);
+
+        WANT(&w, 0, 2, "2.0.0", "ok");
+        cr_expect(heard(0, rows[i].wire), "%s", world_heard(&w, 0));
+        world_close(&w);
+    }
+}
+
 /* --- the text ------------------------------------------------------------------------------------ */
 
 Test(transact, sends_a_large_file_octet_for_octet)
