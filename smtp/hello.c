@@ -9,7 +9,7 @@ static const struct {
     {SPAN_INIT("PIPELINING"), FEATURE_PIPELINING}, {SPAN_INIT("SIZE"), FEATURE_SIZE},
     {SPAN_INIT("8BITMIME"), FEATURE_8BITMIME},     {SPAN_INIT("SMTPUTF8"), FEATURE_SMTPUTF8},
     {SPAN_INIT("DSN"), FEATURE_DSN},               {SPAN_INIT("STARTTLS"), FEATURE_STARTTLS},
-    {SPAN_INIT("AUTH"), FEATURE_AUTH},
+    {SPAN_INIT("AUTH"), FEATURE_AUTH},             {SPAN_INIT("XFORWARD"), FEATURE_XFORWARD},
 };
 
 unsigned feature_of(struct span keyword)
@@ -62,8 +62,10 @@ static void take_keyword(struct session *s, struct span line)
     struct span word = SPAN_NONE, value = SPAN_NONE;
     line = span_skip(line, 4);
     span_next_token(&line, SPAN(" ="), &word);
-    span_next_token(&line, SPAN(" "), &value);
     unsigned bit = feature_of(word) & ~s->smtp->discard;
+    if (bit == FEATURE_XFORWARD)
+        s->xforward = xforward_of(line);
+    span_next_token(&line, SPAN(" "), &value);
     s->features |= bit;
     if (bit != FEATURE_SIZE || value.n == 0)
         return;

@@ -72,7 +72,19 @@ enum feature {
     FEATURE_DSN = 32,
     FEATURE_STARTTLS = 64,
     FEATURE_AUTH = 128,
+    FEATURE_XFORWARD = 256,
 };
+/* What a server wants to be told by XFORWARD. */
+enum xforward {
+    XFORWARD_NAME = 1,
+    XFORWARD_ADDR = 2,
+    XFORWARD_PROTO = 4,
+    XFORWARD_HELO = 8,
+    XFORWARD_IDENT = 16,
+    XFORWARD_SOURCE = 32,
+};
+/* The attributes named behind the EHLO keyword: a set of enum xforward. */
+unsigned xforward_of(struct span words);
 /* The bit of an EHLO keyword, whatever its case; 0: it does not matter to us. */
 unsigned feature_of(struct span keyword);
 
@@ -97,6 +109,7 @@ struct session {
     const char *relay;     /* "mx.example.com[192.0.2.1]:25" */
     unsigned features;     /* a set of enum feature */
     uint64_t size_limit;   /* octets; 0: none told */
+    unsigned xforward;     /* a set of enum xforward */
     unsigned deliveries;   /* begun over this connection, the present one included */
     mono_ms since;         /* when it was connected */
     const char *doing;     /* what failed, if it fails now: "sending MAIL FROM" */
@@ -179,6 +192,9 @@ static inline bool delivery_is_open(const struct delivery *d, size_t recipient)
 
 /* Sends the message to the open recipients over a session that is ready for MAIL. waits */
 void transact(struct delivery *d, struct session *s);
+/* Tells where the message came from, where that is wanted (smtp_send_xforward_command). waits
+ * result: how the conversation goes on; a refusal is logged and does not matter */
+enum talk xforward(struct delivery *d, struct session *s);
 /* Sends the text in its wire form, without the end of data. waits */
 enum talk send_text(struct delivery *d, struct session *s);
 

@@ -372,7 +372,9 @@ static enum talk run(struct transaction *t)
         t->s->doing = "sending MAIL FROM";
         return TALK_GARBLED;
     }
-    enum talk talk = converse(t);
+    enum talk talk = xforward(t->d, t->s);
+    if (talk == TALK_OK)
+        talk = converse(t);
     if (talk == TALK_OK && t->data_begun && !t->over)
         talk = send_message(t);
     return talk;

@@ -384,6 +384,27 @@ Test(transact, returns_what_needs_SMTPUTF8_where_that_is_not_offered)
         }
 }
 
+Test(transact, tells_where_the_message_came_from_if_it_shall)
+{
+    static const char keywords[] = "250-XFORWARD NAME ADDR PROTO HELO SOURCE IDENT PORT\r\n";
+    static const struct line refused[] = {{"XFORWARD", "501 no\r\n"}, {NULL, NULL}};
+    for (int i = 0; i < 3; i++) {
+        world_open(&w, i ? "smtp_send_xforward_command = yes" : "", false);
+        w.m.client_name = SPAN("unknown");
+        w.m.client_address = SPAN("2001:db8::1");
+        w.m.helo = SPAN("a+b c");
+        w.m.protocol = SPAN("ESMTP");
+
+        deliver_to(i == 2 ? refused : usual, keywords);
+
+        WANT(&w, 0, 2, "2.0.0", "ok");
+        cr_expect_eq(heard(0, "XFORWARD NAME=[UNAVAILABLE] ADDR=IPv6:2001:db8::1\r\n"
+                              "XFORWARD PROTO=ESMTP HELO=a+2Bb+20c IDENT=ID1 SOURCE=REMOTE\r\nMAIL"),
+                     i > 0, "%s", world_heard(&w, 0));
+        world_close(&w);
+    }
+}
+
 Test(transact, encodes_eight_bits_for_a_server_that_takes_seven)
 {
     static const struct {
