@@ -2,6 +2,7 @@
 
 #include "lib/dns/dns.h"
 #include "lib/mail/dsn.h"
+#include "smtp/generic.h"
 #include "smtp/policy.h"
 #include "smtp/reuse.h"
 
@@ -192,12 +193,25 @@ static void refuse_all(struct delivery *d, const struct verdict *v)
     delivery_fail(d, v, false);
 }
 
+static bool rename_addresses(struct delivery *d)
+{
+    struct buf why = BUF_LIMITED(LOG_LINE_MAX);
+    bool good = !d->smtp->generic || generic_apply(d->smtp->generic, d, &why);
+    if (!good)
+        log_line(&d->log, LOG_LEVEL_WARNING, "%.*s: %s", SPAN_ARG(d->m->id), buf_text(&why));
+    buf_fini(&why);
+    return good;
+}
+
 void delivery_run(struct delivery *d)
 {
     struct walk w = {.d = d};
     struct verdict v;
     d->begun_us = clock_wall_us();
     if (policy_puts_off(d->smtp, d->arena, &v)) {
+        refuse_all(d, &v);
+    } else if (!rename_addresses(d)) {
+        v = verdict_make(VERDICT_TEMP, DSN(4, 3, 0), SPAN("smtp_generic_maps lookup problem"));
         refuse_all(d, &v);
     } else if (!text_scan(&d->text, &d->facts)) {
         log_line(&d->log, LOG_LEVEL_WARNING, "%.*s: reading the message: %s", SPAN_ARG(d->m->id), strerror(errno));

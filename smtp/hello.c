@@ -1,6 +1,6 @@
 #include "smtp/smtp.h"
 
-#include "lib/base/check.h"
+#include "lib/table/maps.h"
 
 static const struct {
     struct span keyword;
@@ -18,6 +18,15 @@ unsigned feature_of(struct span keyword)
         if (span_eq_nocase(keywords[i].keyword, keyword))
             return keywords[i].bit;
     return 0;
+}
+
+unsigned features_of(struct span list)
+{
+    unsigned bits = 0;
+    struct span word;
+    while (span_next_token(&list, SPAN(", \t\r\n"), &word))
+        bits |= feature_of(word);
+    return bits;
 }
 
 /* --- the greeting ---------------------------------------------------------------- */
@@ -62,7 +71,7 @@ static void take_keyword(struct session *s, struct span line)
     struct span word = SPAN_NONE, value = SPAN_NONE;
     line = span_skip(line, 4);
     span_next_token(&line, SPAN(" ="), &word);
-    unsigned bit = feature_of(word) & ~s->smtp->discard;
+    unsigned bit = feature_of(word) & ~s->discard;
     if (bit == FEATURE_XFORWARD)
         s->xforward = xforward_of(line);
     span_next_token(&line, SPAN(" "), &value);
@@ -75,8 +84,33 @@ static void take_keyword(struct session *s, struct span line)
     }
 }
 
+/* The keywords that this server's are not heeded of: of the address, else of all servers. */
+static void set_discarded(struct session *s)
+{
+    struct buf value = BUF_INIT, why = BUF_INIT;
+    s->discard = s->smtp->discard;
+    if (!s->smtp->discard_maps)
+        return;
+    switch (maps_find(s->smtp->discard_maps, s->to.address, MAPS_ALL, &value, &why)) {
+    case TABLE_FOUND:
+        s->discard = features_of(buf_span(&value));
+        break;
+    case TABLE_TEMP: /* nothing is lost by using less of what is offered */
+        log_line(&s->log, LOG_LEVEL_WARNING, "%s", buf_text(&why));
+        s->discard = ~0u;
+        break;
+    case TABLE_NOT_FOUND:
+        break;
+    }
+    if (s->discard)
+        log_line(&s->log, LOG_LEVEL_DEBUG, "discarding EHLO keywords of %s", s->name);
+    buf_fini(&value);
+    buf_fini(&why);
+}
+
 static void take_keywords(struct session *s)
 {
+    set_discarded(s);
     struct span rest = buf_span(&s->reply.text);
     for (bool first = true; rest.n; first = false) {
         size_t end = span_find(rest, '\n');

@@ -3,7 +3,9 @@
 #include "lib/mail/routing.h"
 #include "lib/proc/proc.h"
 #include "lib/proc/tables.h"
+#include "lib/table/maps.h"
 #include "smtp/destination.h"
+#include "smtp/generic.h"
 #include "smtp/reuse.h"
 #include "smtp/services.h"
 #include "smtp/smtp.h"
@@ -136,11 +138,14 @@ static unsigned port_of(struct proc *p, const struct smtp *smtp)
     return port;
 }
 
-static void set_discarded(struct smtp *smtp)
+static void open_tables(struct proc *p, struct smtp *smtp)
 {
-    const struct param_list *list = &smtp->mine->smtp_discard_ehlo_keywords;
-    for (size_t i = 0; i < list->n; i++)
-        smtp->discard |= feature_of(list->at[i]);
+    const struct params_smtp *mine = smtp->mine;
+    smtp->discard = features_of(mine->smtp_discard_ehlo_keywords.text);
+    if (mine->smtp_discard_ehlo_keyword_address_maps.n)
+        smtp->discard_maps = maps_open(proc_tables(p), SPAN("smtp_discard_ehlo_keyword_address_maps"),
+                                       mine->smtp_discard_ehlo_keyword_address_maps.text, TABLE_FOLD);
+    smtp->generic = generic_open(proc_arena(p), proc_tables(p), smtp->main, mine);
 }
 
 static void *start(struct proc *p)
@@ -154,7 +159,7 @@ static void *start(struct proc *p)
     smtp->mine = smtp->lmtp ? proc_params_lmtp(p) : proc_params_smtp(p);
     if (!smtp->mine || !(smtp->main = proc_params_main(p)) || !(smtp->default_port = port_of(p, smtp)))
         return NULL;
-    set_discarded(smtp);
+    open_tables(p, smtp);
     smtp->reuse = reuse_new(smtp, smtp->loop);
     smtp->own_addresses = routing_own_addresses(proc_arena(p), proc_settings(p), smtp->main, &smtp->own_address_count);
     return services_open(p, smtp) ? host : NULL;

@@ -19,6 +19,8 @@
 
 struct dns_answer; /* lib/dns/dns.h */
 struct reuse;      /* smtp/reuse.h */
+struct generic;    /* smtp/generic.h */
+struct maps;       /* lib/table/maps.h */
 
 /* One address of a server. Texts live in the arena of the delivery. */
 struct endpoint {
@@ -60,6 +62,8 @@ struct smtp {
     size_t own_address_count;
     struct smtp_services services;
     struct reuse *reuse; /* smtp/reuse.h */
+    struct maps *discard_maps; /* smtp_discard_ehlo_keyword_address_maps */
+    struct generic *generic;   /* smtp/generic.h; NULL: addresses leave as they are */
 };
 
 /* What a server offers, as far as it matters to us. */
@@ -74,6 +78,8 @@ enum feature {
     FEATURE_AUTH = 128,
     FEATURE_XFORWARD = 256,
 };
+/* The bits of a list of keywords. */
+unsigned features_of(struct span list);
 /* What a server wants to be told by XFORWARD. */
 enum xforward {
     XFORWARD_NAME = 1,
@@ -110,6 +116,7 @@ struct session {
     unsigned features;     /* a set of enum feature */
     uint64_t size_limit;   /* octets; 0: none told */
     unsigned xforward;     /* a set of enum xforward */
+    unsigned discard;      /* keywords that are not heeded of this server */
     unsigned deliveries;   /* begun over this connection, the present one included */
     mono_ms since;         /* when it was connected */
     const char *doing;     /* what failed, if it fails now: "sending MAIL FROM" */
@@ -157,7 +164,7 @@ struct delivery {
     struct arena *arena;
     struct log_source log;
     uint64_t number;             /* of its log lines */
-    const struct msg_attempt *m;
+    struct msg_attempt *m;
     struct text text;
     struct text_facts facts;     /* valid once scanned */
     bool scanned;

@@ -15,6 +15,11 @@ bool text_read(const struct text *t, uint64_t at, struct buf *room, struct span 
     *chunk = SPAN_NONE;
     if (n == 0)
         return true;
+    if (at < t->head.n) {
+        *chunk = span_slice(t->head, (size_t)at, (size_t)at + n);
+        return true;
+    }
+    at = at - t->head.n + t->replaced;
     if (t->fd < 0) {
         *chunk = span_slice(t->inner, (size_t)at, (size_t)at + n);
         if (chunk->n == 0)

@@ -15,9 +15,12 @@
 enum { TEXT_CHUNK = 64 * 1024 /* octets that are read and converted at a time */ };
 
 struct text {
-    struct span inner;     /* the whole, where fd is -1; borrowed */
+    struct span inner;     /* what is stored, where fd is -1; borrowed */
     int fd;                /* borrowed */
-    uint64_t offset, size; /* where it stands in the file; octets in either case */
+    uint64_t offset;       /* where it stands in the file */
+    uint64_t size;         /* octets of the text, head included */
+    struct span head;      /* stands for the first octets of what is stored; borrowed */
+    uint64_t replaced;     /* how many these are; 0 without head */
 };
 
 /* Reads up to TEXT_CHUNK octets from an offset in the text.

@@ -123,6 +123,24 @@ Test(text, is_described_alike_from_memory_and_from_a_file)
     }
 }
 
+Test(text, may_have_another_head_than_what_is_stored)
+{
+    struct span stored = SPAN("Old: head\n\nbody\n"), whole = SPAN("New: and longer\n\nbody\n");
+    int fd = file_with(stored);
+    for (int i = 0; i < 2; i++) {
+        struct text t = {.inner = stored, .fd = i ? fd : -1, .head = SPAN("New: and longer\n"), .replaced = 10,
+                         .size = whole.n};
+        struct buf room = BUF_INIT, got = BUF_INIT;
+        struct span chunk;
+        for (uint64_t at = 0; text_read(&t, at, &room, &chunk) && chunk.n; at += chunk.n)
+            buf_put(&got, chunk);
+        cr_expect(span_eq(buf_span(&got), whole), "%s", buf_text(&got));
+        buf_fini(&room);
+        buf_fini(&got);
+    }
+    close(fd);
+}
+
 Test(text, finds_the_header_end_at_the_edge_of_a_chunk)
 {
     for (int shift = -2; shift <= 2; shift++) {

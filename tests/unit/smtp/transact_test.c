@@ -173,7 +173,7 @@ Test(transact, does_not_pipeline_where_that_is_not_offered_or_discarded)
     static const struct line lines[] = {{"MAIL", "550 no\r\n"}, {NULL, NULL}};
     for (int discarded = 0; discarded < 2; discarded++) {
         world_open(&w, discarded ? "smtp_discard_ehlo_keywords = pipelining" : "", false);
-        w.smtp.discard = discarded ? feature_of(SPAN("pipelining")) : 0;
+        w.smtp.discard = features_of(w.mine.smtp_discard_ehlo_keywords.text);
 
         deliver_to(lines, discarded ? "250-PIPELINING\r\n" : "250-SIZE\r\n");
 
