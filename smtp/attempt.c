@@ -3,6 +3,7 @@
 #include "lib/dns/dns.h"
 #include "lib/mail/dsn.h"
 #include "smtp/generic.h"
+#include "smtp/notice.h"
 #include "smtp/policy.h"
 #include "smtp/reuse.h"
 
@@ -65,6 +66,7 @@ static void use_new_session(struct walk *w, struct session *s)
         delivery_fail(d, &why, talk != TALK_CANCELLED);
     else
         transact(d, s);
+    notice_flush(s, d->m->sender);
     reuse_put(d->smtp->reuse, &s, d->m->nexthop);
 }
 
@@ -81,6 +83,7 @@ static void use_kept_session(struct walk *w)
     transact(d, s);
     if (!s->spent)
         w->asked = arena_dup(d->arena, s->to.address);
+    notice_flush(s, d->m->sender);
     reuse_put(d->smtp->reuse, &s, d->m->nexthop);
     delivery_next_server(d);
 }

@@ -160,6 +160,7 @@ static void *start(struct proc *p)
     if (!smtp->mine || !(smtp->main = proc_params_main(p)) || !(smtp->default_port = port_of(p, smtp)))
         return NULL;
     open_tables(p, smtp);
+    smtp->zone = date_local_zone(clock_wall_us());
     smtp->reuse = reuse_new(smtp, smtp->loop);
     smtp->own_addresses = routing_own_addresses(proc_arena(p), proc_settings(p), smtp->main, &smtp->own_address_count);
     return services_open(p, smtp) ? host : NULL;

@@ -2,6 +2,8 @@
 
 #include "lib/io/wait.h"
 #include "lib/proc/resolver.h"
+#include "lib/proc/submit.h"
+#include "lib/queue/id.h"
 #include "lib/wire/connect.msg.h"
 #include "smtp/connect.h"
 
@@ -13,6 +15,7 @@ struct services {
     struct proc *proc;
     const struct smtp *smtp;
     struct dns_client dns;
+    struct queue_id_source ids;
 };
 
 /* One try. result: the connected socket; -1 with errno, EAGAIN where another try may do */
@@ -72,15 +75,32 @@ static uint64_t draw_number(void *context)
     return proc_next_number(services->proc);
 }
 
+static struct msg_submitted submit(void *context, struct arena *a, const struct msg_submit *m, struct span text,
+                                   mono_ms deadline)
+{
+    const struct services *services = context;
+    return proc_submit(services->proc, a, m, &(struct submit_text){.head = text, .fd = -1}, deadline);
+}
+
+static struct span draw_id(void *context, struct arena *a)
+{
+    struct services *services = context;
+    struct queue_id id = queue_id_draw(&services->ids);
+    return arena_dup(a, queue_id_span(&id));
+}
+
 bool services_open(struct proc *p, struct smtp *smtp)
 {
     struct services *services = ARENA_NEW(proc_arena(p), struct services);
     services->proc = p;
     services->smtp = smtp;
+    services->ids.incarnation = proc_boot(p)->incarnation;
     smtp->services = (struct smtp_services){.connect = do_connect,
                                             .lookup = look_up,
                                             .addresses = look_up_addresses,
                                             .number = draw_number,
+                                            .submit = submit,
+                                            .draw_id = draw_id,
                                             .context = services};
     return proc_dns(p, &services->dns);
 }

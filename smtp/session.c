@@ -1,4 +1,4 @@
-#include "smtp/smtp.h"
+#include "smtp/notice.h"
 
 #include "lib/base/check.h"
 
@@ -31,6 +31,7 @@ static void session_free(struct session *s)
     conn_close(&s->conn);
     reply_fini(&s->reply);
     buf_fini(&s->line);
+    transcript_fini(&s->transcript);
     arena_fini(&s->arena);
     free(s);
 }
@@ -74,6 +75,7 @@ void session_say(struct session *s, const char *format, ...)
     for (size_t i = 0; i < line.len; i++)
         if (line.data[i] == '\r' || line.data[i] == '\n' || line.data[i] == 0)
             line.data[i] = ' ';
+    notice_said(s, buf_span(&line));
     buf_puts(&line, "\r\n");
     conn_write(s->conn, buf_span(&line));
     buf_fini(&line);
@@ -125,6 +127,7 @@ enum talk session_hear(struct session *s, const char *doing, int64_t seconds)
         enum conn_result r = read_line(s, &dropped);
         if (r != CONN_OK)
             return talk_of(s, r);
+        notice_heard(s, buf_span(&s->line));
         taken = reply_take(&s->reply, buf_span(&s->line), dropped);
         if (!s->smtp->mine->smtp_per_request_deadline && clock_after(seconds) < last)
             conn_set_deadline(s->conn, clock_after(seconds));
@@ -182,6 +185,7 @@ struct verdict session_trouble(struct session *s, struct arena *a, enum talk tal
         break;
     }
     s->spent = true;
+    notice_broken(s, talk);
     return session_verdict(s, dsn, text);
 }
 
@@ -198,6 +202,7 @@ static const char *reply_words(const struct session *s, struct arena *a)
 struct verdict session_refusal(struct session *s, struct arena *a, const char *in_reply_to)
 {
     const char *words = reply_words(s, a);
+    notice_refused(s, s->reply.code);
     const char *text = in_reply_to
                            ? arena_printf(a, "host %s said: %s (in reply to %s)", s->name, words, in_reply_to)
                            : arena_printf(a, "host %s refused to talk to me: %s", s->name, words);

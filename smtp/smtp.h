@@ -11,6 +11,7 @@
 #include "lib/io/addr.h"
 #include "lib/io/conn.h"
 #include "lib/log/log.h"
+#include "lib/mail/transcript.h"
 #include "lib/param/param.h"
 #include "lib/table/cidr.h"
 #include "lib/wire/attempt.msg.h"
@@ -47,6 +48,11 @@ struct smtp_services {
     void (*addresses)(void *context, struct arena *a, struct span host, unsigned flags, struct dns_answer *answer);
     /* The number of a fresh session, for its log lines. */
     uint64_t (*number)(void *context);
+    /* Hands a message of our own to cleanup (smtp/notice.h); waits. result: as cleanup answers */
+    struct msg_submitted (*submit)(void *context, struct arena *a, const struct msg_submit *m, struct span text,
+                                   mono_ms deadline);
+    /* A fresh queue ID, made in a. */
+    struct span (*draw_id)(void *context, struct arena *a);
     void *context;
 };
 
@@ -61,6 +67,7 @@ struct smtp {
     const struct ip *own_addresses; /* of inet_interfaces and proxy_interfaces */
     size_t own_address_count;
     struct smtp_services services;
+    struct date_zone zone; /* for dates */
     struct reuse *reuse; /* smtp/reuse.h */
     struct maps *discard_maps; /* smtp_discard_ehlo_keyword_address_maps */
     struct generic *generic;   /* smtp/generic.h; NULL: addresses leave as they are */
@@ -124,6 +131,9 @@ struct session {
     struct reply reply;    /* the last one */
     struct buf line;       /* the one being read */
     bool spent;            /* it can serve no further message */
+    struct transcript transcript; /* of the present message, where the postmaster wants to see such */
+    unsigned troubles;     /* 1 << PARAM_notify_class_*: what went wrong with it */
+    const char *broken;    /* how the conversation broke off; NULL: it did not */
 };
 
 /* Connects nothing: takes over a connected socket, whoever is at the other end.

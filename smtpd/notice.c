@@ -35,49 +35,31 @@ void notice_forgive(struct session *s)
     s->troubles = 0;
 }
 
-static struct span with_origin(struct session *s, struct span address)
-{
-    if (span_find(address, '@') < address.n)
-        return address;
-    return span_text(arena_printf(&s->call, "%.*s@%.*s", SPAN_ARG(address), SPAN_ARG(s->server->main->myorigin)));
-}
-
-static void put_notice(struct session *s, struct buf *out, struct span id)
+static const char *reason_of(const struct session *s)
 {
     static const char *const reasons[] = {[END_LOST] = "lost connection",
                                           [END_TIMEOUT] = "timeout",
                                           [END_ERRORS] = "too many errors",
                                           [END_REFUSED] = "the client broke the rules of the protocol"};
-    const struct params_main *main = s->server->main;
-    struct transcript_notice notice = {.mail_name = main->mail_name,
-                                       .myhostname = main->myhostname,
-                                       .myorigin = main->myorigin,
-                                       .id = id,
-                                       .to = main->error_notice_recipient,
-                                       .what = "SMTP server",
-                                       .peer = span_text(client_text(s)),
-                                       .now_us = clock_wall_us(),
-                                       .zone = s->server->zone};
-    if ((size_t)s->end < sizeof reasons / sizeof *reasons)
-        notice.reason = reasons[s->end];
-    transcript_put_notice(out, &s->transcript, &notice);
+    return (size_t)s->end < sizeof reasons / sizeof *reasons ? reasons[s->end] : NULL;
 }
 
 static void send_notice(struct session *s)
 {
     const struct smtpd_services *services = &s->server->services;
-    const struct params_main *main = s->server->main;
+    const struct transcript_notice notice = {.main = s->server->main,
+                                             .id = services->draw_id(services->context, &s->call),
+                                             .what = "SMTP server",
+                                             .peer = span_text(client_text(s)),
+                                             .reason = reason_of(s),
+                                             .now_us = clock_wall_us(),
+                                             .zone = s->server->zone};
+    struct msg_recipient to;
+    struct msg_submit m;
     struct buf text = BUF_INIT;
-    struct span id = services->draw_id(services->context, &s->call);
-    struct msg_recipient to = {.address = with_origin(s, main->error_notice_recipient),
-                               .original = main->error_notice_recipient};
-    put_notice(s, &text, id);
-    struct msg_submit m = {.id = id,
-                           .sender = with_origin(s, main->double_bounce_sender),
-                           .recipients = {&to, 1},
-                           .flags = SUBMIT_BOUNCE,
-                           .arrival_us = (uint64_t)clock_wall_us(),
-                           .text = buf_span(&text)};
+    transcript_fill_envelope(&s->call, &notice, &to, &m);
+    transcript_put_notice(&text, &s->transcript, &notice);
+    m.text = buf_span(&text);
     struct msg_submitted answer = services->submit(services->context, &s->call, &m, clock_after(NOTICE_WAIT_S));
     if (answer.class != 0)
         log_line(&s->log, LOG_LEVEL_WARNING, "postmaster notice about %s is given up: %.*s", client_text(s),

@@ -1,6 +1,5 @@
 #include "lib/mail/transcript.h"
 #include "lib/mail/dsn.h"
-#include "lib/param/param.h"
 
 enum {
     WRAP_AT = 78,    /* columns */
@@ -113,20 +112,42 @@ static void put_wrapped(struct buf *out, struct span line)
     }
 }
 
+static struct span with_domain(struct arena *a, struct span address, struct span domain)
+{
+    if (span_find(address, '@') < address.n)
+        return address;
+    return span_text(arena_printf(a, "%.*s@%.*s", SPAN_ARG(address), SPAN_ARG(domain)));
+}
+
+void transcript_fill_envelope(struct arena *a, const struct transcript_notice *n, struct msg_recipient *to,
+                              struct msg_submit *m)
+{
+    const struct params_main *main = n->main;
+    *to = (struct msg_recipient){.address = with_domain(a, main->error_notice_recipient, main->myorigin),
+                                 .original = main->error_notice_recipient};
+    *m = (struct msg_submit){.id = n->id,
+                             .sender = with_domain(a, main->double_bounce_sender, main->myorigin),
+                             .recipients = {to, 1},
+                             .flags = SUBMIT_BOUNCE,
+                             .arrival_us = (uint64_t)n->now_us};
+}
+
 static void put_header(struct buf *out, const struct transcript_notice *n)
 {
+    const struct params_main *main = n->main;
+    struct span to = main->error_notice_recipient;
     struct buf peer = BUF_INIT;
     put_printable(&peer, n->peer);
-    buf_printf(out, "Received: by %.*s (%.*s)\n\tid %.*s; ", SPAN_ARG(n->myhostname), SPAN_ARG(n->mail_name),
+    buf_printf(out, "Received: by %.*s (%.*s)\n\tid %.*s; ", SPAN_ARG(main->myhostname), SPAN_ARG(main->mail_name),
                SPAN_ARG(n->id));
     date_put(out, n->now_us, &n->zone);
     buf_puts(out, "\nDate: ");
     date_put(out, n->now_us, &n->zone);
-    buf_printf(out, "\nFrom: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: Postmaster <", SPAN_ARG(n->myorigin));
-    put_printable(out, n->to);
-    if (span_find(n->to, '@') == n->to.n)
-        buf_printf(out, "@%.*s", SPAN_ARG(n->myorigin));
-    buf_printf(out, ">\nSubject: %.*s %s: errors from %s\nAuto-Submitted: auto-generated\n\n", SPAN_ARG(n->mail_name),
+    buf_printf(out, "\nFrom: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: Postmaster <", SPAN_ARG(main->myorigin));
+    put_printable(out, to);
+    if (span_find(to, '@') == to.n)
+        buf_printf(out, "@%.*s", SPAN_ARG(main->myorigin));
+    buf_printf(out, ">\nSubject: %.*s %s: errors from %s\nAuto-Submitted: auto-generated\n\n", SPAN_ARG(main->mail_name),
                n->what, buf_text(&peer));
     buf_fini(&peer);
 }

@@ -7,6 +7,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/mail/date.h"
+#include "lib/param/param.h"
+#include "lib/wire/submit.msg.h"
 
 enum {
     TRANSCRIPT_MAX = 8 * 1024, /* octets kept */
@@ -36,9 +38,8 @@ void transcript_fini(struct transcript *t);
 
 /* The frame of a notice; all borrowed. */
 struct transcript_notice {
-    struct span mail_name, myhostname, myorigin;
+    const struct params_main *main;
     struct span id;     /* its queue ID */
-    struct span to;     /* error_notice_recipient as given */
     const char *what;   /* "SMTP server", "SMTP client", "LMTP client" */
     struct span peer;   /* "name[address]" */
     const char *reason; /* why the session ended before its time; NULL: it did not */
@@ -46,6 +47,10 @@ struct transcript_notice {
     struct date_zone zone;
 };
 
+/* Fills in the envelope: from double_bounce_sender to error_notice_recipient. The text is not set.
+ * to: the recipient that m then refers to. Texts are made in a */
+void transcript_fill_envelope(struct arena *a, const struct transcript_notice *notice, struct msg_recipient *to,
+                              struct msg_submit *m);
 /* Appends the message, header and text, with LF line ends. */
 void transcript_put_notice(struct buf *out, const struct transcript *t, const struct transcript_notice *notice);
 

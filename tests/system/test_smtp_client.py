@@ -75,6 +75,21 @@ class Relay(Client):
         self.assertLess(len(r.sessions), 20)
         m.wait_text(r"relay=127.0.0.1\[127.0.0.1\]:\d+, conn_use=\d+, delay=")
 
+    def test_the_postmaster_sees_a_conversation_in_which_we_seem_wrong(self):
+        r = self.remote(replies={"MAIL": ["500 5.5.2 what?", "250 2.1.0 Ok"]})
+        other = self.remote()
+        m = self.server(f"relayhost = [127.0.0.1]:{r.port}\nnotify_classes = protocol\n"
+                        "error_notice_recipient = hostmaster@remote.test\n"
+                        f"transport_maps = inline:{{ {{hostmaster@remote.test = smtp:[127.0.0.1]:{other.port}}} }}\n")
+
+        self.send(m)
+
+        got = other.wait_messages()[0]
+        self.assertTrue(got.mail.startswith("MAIL FROM:<double-bounce@mail.example.test>"), got.mail)
+        text = got.text.decode()
+        self.assertIn(f"\r\nSubject: Merpati SMTP client: errors from 127.0.0.1[127.0.0.1]:{r.port}\r\n", text)
+        self.assertIn("\r\n In:  500 5.5.2 what?\r\n", text)
+
     def test_what_a_server_refuses_goes_back_to_the_sender(self):
         r = self.remote(replies={"RCPT": ["250 2.1.5 Ok", "550 5.1.1 <nobody@remote.test>: no such user"]})
         m = self.server(f"relayhost = [127.0.0.1]:{r.port}")

@@ -1,5 +1,4 @@
 #include "lib/mail/transcript.h"
-#include "lib/param/param.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -84,11 +83,13 @@ Test(transcript, makes_a_notice_that_a_mail_program_can_read)
 {
     struct transcript t = TRANSCRIPT_INIT;
     struct buf out = BUF_INIT;
-    const struct transcript_notice notice = {.mail_name = SPAN("Merpati"),
-                                             .myhostname = SPAN("mail.example"),
-                                             .myorigin = SPAN("example"),
+    const struct params_main main = {.mail_name = SPAN("Merpati"),
+                                     .myhostname = SPAN("mail.example"),
+                                     .myorigin = SPAN("example"),
+                                     .double_bounce_sender = SPAN("double-bounce"),
+                                     .error_notice_recipient = SPAN("post@there.example")};
+    const struct transcript_notice notice = {.main = &main,
                                              .id = SPAN("ID1"),
-                                             .to = SPAN("post@there.example"),
                                              .what = "LMTP client",
                                              .peer = SPAN("x\ny[192.0.2.1]"),
                                              .reason = "timeout",
@@ -114,6 +115,24 @@ Test(transcript, makes_a_notice_that_a_mail_program_can_read)
                                      "\nFor other details, see the local mail logfile\n");
     buf_fini(&out);
     transcript_fini(&t);
+}
+
+Test(transcript, sends_its_notice_from_the_address_whose_failures_nobody_is_told_of)
+{
+    struct arena a = ARENA_INIT;
+    const struct params_main main = {.myorigin = SPAN("example"),
+                                     .double_bounce_sender = SPAN("double-bounce"),
+                                     .error_notice_recipient = SPAN("postmaster")};
+    struct msg_recipient to;
+    struct msg_submit m;
+
+    transcript_fill_envelope(&a, &(struct transcript_notice){.main = &main, .id = SPAN("ID1")}, &to, &m);
+
+    cr_expect(span_eq(m.sender, SPAN("double-bounce@example")));
+    cr_expect(span_eq(m.recipients.at[0].address, SPAN("postmaster@example")));
+    cr_expect(span_eq(m.recipients.at[0].original, SPAN("postmaster")));
+    cr_expect_eq(m.flags, (uint64_t)SUBMIT_BOUNCE);
+    arena_fini(&a);
 }
 
 Test(transcript, tells_the_class_of_a_reply_by_its_codes)
