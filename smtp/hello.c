@@ -10,6 +10,7 @@ static const struct {
     {SPAN_INIT("8BITMIME"), FEATURE_8BITMIME},     {SPAN_INIT("SMTPUTF8"), FEATURE_SMTPUTF8},
     {SPAN_INIT("DSN"), FEATURE_DSN},               {SPAN_INIT("STARTTLS"), FEATURE_STARTTLS},
     {SPAN_INIT("AUTH"), FEATURE_AUTH},             {SPAN_INIT("XFORWARD"), FEATURE_XFORWARD},
+    {SPAN_INIT("CHUNKING"), FEATURE_CHUNKING},
 };
 
 unsigned feature_of(struct span keyword)

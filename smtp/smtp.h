@@ -2,7 +2,7 @@
  *
  * One struct smtp per process, one struct delivery per attempt (main.c runs each on a coroutine of
  * its own), one struct session per connection. RFC 5321; LMTP 2033; PIPELINING 2920; SIZE 1870;
- * 8BITMIME 6152; SMTPUTF8 6531; DSN 3461.
+ * 8BITMIME 6152; SMTPUTF8 6531; CHUNKING 3030; DSN 3461.
  *
  * What a server says or does to us is never an error of ours: it ends in a struct verdict. */
 #ifndef SMTP_SMTP_H
@@ -84,6 +84,7 @@ enum feature {
     FEATURE_STARTTLS = 64,
     FEATURE_AUTH = 128,
     FEATURE_XFORWARD = 256,
+    FEATURE_CHUNKING = 512,
 };
 /* The bits of a list of keywords. */
 unsigned features_of(struct span list);
@@ -214,5 +215,8 @@ void transact(struct delivery *d, struct session *s);
 enum talk xforward(struct delivery *d, struct session *s);
 /* Sends the text in its wire form, without the end of data. waits */
 enum talk send_text(struct delivery *d, struct session *s);
+/* The same by BDAT, the last chunk included; the answer to that one is not read yet. RFC 3030 2
+ * refused: set where a chunk was refused (s->reply says how): the session is spent */
+enum talk send_chunks(struct delivery *d, struct session *s, bool *refused);
 
 #endif

@@ -25,7 +25,8 @@ struct transaction {
     size_t taken;       /* recipients that were accepted */
     struct verdict too_many; /* of those that are put off */
     bool mail_refused;
-    bool data_begun;    /* 354 */
+    bool by_chunks;     /* BDAT instead of DATA */
+    bool data_begun;    /* 354; by chunks: somebody was accepted */
     bool over;          /* 421, or a reply that makes no sense: nothing more is asked */
 };
 
@@ -135,10 +136,10 @@ static bool send_next(struct transaction *t)
 {
     struct buf command = BUF_INIT;
     bool piped = t->s->features & FEATURE_PIPELINING;
-    size_t last = t->n + 1;
+    size_t last = t->by_chunks ? t->n : t->n + 1;
     if (t->sent > last || t->over || (!piped && t->sent > t->answered))
         return false;
-    if (t->mail_refused || (t->sent == last && t->answered == last && t->taken == 0))
+    if (t->mail_refused || (t->sent == t->n + 1 && t->answered == t->n + 1 && t->taken == 0))
         return false;
     put_command(t, t->sent, &command);
     bool fits = t->outstanding == 0 || t->outstanding + command.len + 2 <= t->window;
@@ -224,7 +225,7 @@ static enum talk take_answer(struct transaction *t)
     return TALK_OK;
 }
 
-/* All commands and their answers. */
+/* All commands and their answers, but for chunks. */
 static enum talk converse(struct transaction *t)
 {
     enum talk talk = TALK_OK;
@@ -238,6 +239,7 @@ static enum talk converse(struct transaction *t)
             talk = take_answer(t);
         }
     }
+    t->data_begun |= t->by_chunks && t->taken > 0 && !t->mail_refused;
     return talk;
 }
 
@@ -306,6 +308,23 @@ static enum talk hear_ends(struct transaction *t)
     return talk;
 }
 
+static enum talk send_by_chunks(struct transaction *t)
+{
+    bool refused = false;
+    enum talk talk = send_chunks(t->d, t->s, &refused);
+    if (talk == TALK_OK && refused) {
+        if (!makes_sense(t->s, 2))
+            return TALK_GARBLED;
+        struct verdict v = session_refusal(t->s, t->d->arena, "BDAT command");
+        delivery_fail(t->d, &v, false);
+    } else if (talk == TALK_OK) {
+        talk = hear_ends(t);
+    }
+    if (talk == TALK_OK && !t->s->spent)
+        (void)session_is_interrupted(t->s);
+    return talk;
+}
+
 static enum talk send_message(struct transaction *t)
 {
     struct session *s = t->s;
@@ -314,6 +333,8 @@ static enum talk send_message(struct transaction *t)
         s->doing = "sending message body";
         return TALK_GARBLED;
     }
+    if (t->by_chunks)
+        return send_by_chunks(t);
     /* RFC 2920 3.1: a server that says 354 without a recipient gets an empty message. */
     if (t->taken > 0)
         talk = send_text(t->d, s);
@@ -356,7 +377,7 @@ static bool is_refused_by_us(struct delivery *d, struct session *s)
 static void begin(struct transaction *t, struct delivery *d, struct session *s, const struct transaction *before)
 {
     size_t most = before ? before->n : d->m->recipients.n;
-    *t = (struct transaction){.d = d, .s = s, .window = window_of(s)};
+    *t = (struct transaction){.d = d, .s = s, .window = window_of(s), .by_chunks = s->features & FEATURE_CHUNKING};
     t->recipients = arena_calloc(d->arena, most + 1, sizeof *t->recipients);
     t->accepted = arena_calloc(d->arena, most + 1, sizeof *t->accepted);
     t->put_off = arena_calloc(d->arena, most + 1, sizeof *t->put_off);

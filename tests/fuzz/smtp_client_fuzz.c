@@ -43,8 +43,9 @@ static ssize_t server_read(void *layer, struct transport_try *how, char *to, siz
         s->rest = span_skip(s->rest, end + 1);
         s->waited = false;
         struct span ended = SPAN("\r\n.\r\n"), heard = buf_span(&s->heard);
-        if (heard.n >= ended.n && span_eq(span_skip(heard, heard.n - ended.n), ended) && span_find(s->piece, '2') < s->piece.n)
-            s->good_at_end = true;
+        bool at_end = (heard.n >= ended.n && span_eq(span_skip(heard, heard.n - ended.n), ended)) ||
+                      (heard.n && memmem(heard.p, heard.n, " LAST\r\n", 7));
+        s->good_at_end |= at_end && span_find(s->piece, '2') < s->piece.n;
         if (s->piece.n == 0)
             return 0;
     }

@@ -142,6 +142,64 @@ class Relay(Client):
         self.assertTrue(r.wait_messages()[0].text.endswith(b"\r\n\r\n" + body))
 
 
+class Chain(Client):
+    """Two of our servers in a row, and a scripted one at the end."""
+
+    CONTENTS = {
+        "plain": b"Hello.\r\n",
+        "dots": b".\r\n..\r\n.a\r\n...\r\n",
+        "empty": b"",
+        "no last line end": b"a",
+        "blank lines": b"\r\n\r\n\r\n",
+        "eight bits": "gr\u00fc\u00dfe \u20ac\r\n".encode() + bytes(range(128, 256)) + b"\r\n",
+        "control characters": bytes(c for c in range(1, 32) if c not in (10, 13)) + b"\x7f\r\n",
+        "lines of 998": b"x" * 998 + b"\r\n" + b"." * 997 + b"\r\n",
+        "large": b"".join(b".line %d\r\n" % i for i in range(400000)),
+    }
+
+    def test_content_arrives_octet_for_octet(self):
+        for keyword in ("chunking", ""):
+            r = self.remote()
+            b = self.server(f"relayhost = [127.0.0.1]:{r.port}\nmessage_size_limit = 0\nmailbox_size_limit = 0")
+            a = self.server(f"relayhost = [127.0.0.1]:{b.port}\nmessage_size_limit = 0\nmailbox_size_limit = 0\n"
+                            f"smtp_discard_ehlo_keywords = {keyword}")
+            for n, (says, content) in enumerate(self.CONTENTS.items()):
+                with self.subTest(says, discarded=keyword):
+                    self.send(a, text=b"Subject: x\r\n\r\n" + content, options=["BODY=8BITMIME"])
+
+                    got = r.wait_messages(n + 1)[n].text
+                    want = content if content.endswith(b"\r\n") or not content else content + b"\r\n"
+                    self.assertEqual(got.split(b"\r\n\r\n", 1)[1], want)
+
+    def test_internationalized_addresses_arrive(self):
+        r = self.remote()
+        b = self.server(f"relayhost = [127.0.0.1]:{r.port}")
+        a = self.server(f"relayhost = [127.0.0.1]:{b.port}")
+        with smtplib.SMTP("127.0.0.1", a.port, timeout=PATIENCE) as s:
+            s.ehlo()
+            for line in ("MAIL FROM:<gr\u00fc\u00dfe@example.test> SMTPUTF8 BODY=8BITMIME", "RCPT TO:<\u03b1@remote.test>"):
+                s.send(f"{line}\r\n".encode())
+                code, words = s.getreply()
+                self.assertEqual(code, 250, words)
+            s.data("Subject: \u03b1\r\n\r\n\u03b2\r\n".encode())
+
+        got = r.wait_messages()[0]
+
+        self.assertIn("SMTPUTF8", got.mail)
+        self.assertTrue(got.rcpts[0].startswith("RCPT TO:<\u03b1@remote.test>"), got.rcpts)
+        self.assertIn("\r\nSubject: \u03b1\r\n".encode(), got.text)
+        self.assertTrue(got.text.endswith("\r\n\r\n\u03b2\r\n".encode()), got.text)
+
+    def test_what_the_next_server_cannot_do_is_done_before(self):
+        r = self.remote(keywords=[])
+        m = self.server(f"relayhost = [127.0.0.1]:{r.port}")
+
+        self.send(m, text="MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\u00e4\r\n".encode())
+
+        self.assertTrue(r.wait_messages()[0].text.endswith(
+            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n"), r.messages[0].text)
+
+
 LMTP = SERVICES + "lmtp unix - - n - - lmtp\n"
 MAPS = "relay_domains = lmtp.test\ntransport_maps = inline:{{ lmtp.test=lmtp:{} }}\n"
 

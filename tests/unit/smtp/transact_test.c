@@ -426,6 +426,114 @@ Test(transact, encodes_eight_bits_for_a_server_that_takes_seven)
     }
 }
 
+/* --- chunks ------------------------------------------------------------------------------- */
+
+Test(transact, sends_chunks_where_they_are_offered)
+{
+    for (int discarded = 0; discarded < 2; discarded++) {
+        world_open(&w, discarded ? "smtp_discard_ehlo_keywords = chunking" : "", false);
+        w.smtp.discard = features_of(w.mine.smtp_discard_ehlo_keywords.text);
+        w.m.text = SPAN("A: b\n\n.\n");
+
+        deliver_to(usual, "250-PIPELINING\r\n250-CHUNKING\r\n");
+
+        WANT(&w, 0, 2, "2.0.0", "ok");
+        cr_expect_eq(heard(0, "RCPT TO:<user@remote.test>\r\nBDAT 11 LAST\r\nA: b\r\n\r\n.\r\nQUIT\r\n"), !discarded, "%s", world_heard(&w, 0));
+        cr_expect_eq(heard(0, "DATA\r\n"), discarded);
+        world_close(&w);
+    }
+}
+
+Test(transact, sends_a_large_text_in_chunks)
+{
+    struct buf content = BUF_INIT;
+    buf_puts(&content, "Subject: large\n\n");
+    for (int i = 0; i < 200000; i++)
+        buf_printf(&content, ".line %d of many\n", i);
+    for (int piped = 0; piped < 2; piped++) {
+        world_open(&w, "", false);
+        w.m.text = buf_span(&content);
+
+        deliver_to(usual, piped ? "250-PIPELINING\r\n250-CHUNKING\r\n" : "250-CHUNKING\r\n");
+
+        WANT(&w, 0, 2, "2.0.0", "ok");
+        /* The octets between the commands are the text. */
+        struct buf got = BUF_INIT, want = BUF_INIT;
+        const char *at = strstr(world_heard(&w, 0), "BDAT ");
+        while (at && strncmp(at, "BDAT ", 5) == 0) {
+            char *end;
+            size_t n = strtoul(at + 5, &end, 10);
+            at = strstr(end, "\r\n") + 2;
+            buf_put(&got, span_of(at, n));
+            at += n;
+        }
+        struct wire_form form = {.limit = 998};
+        wire_form_put(&form, buf_span(&content), &want);
+        cr_expect(span_eq(buf_span(&got), buf_span(&want)), "%zu octets of %zu", got.len, want.len);
+        cr_expect(at && !strncmp(at, "QUIT", 4));
+        buf_fini(&got);
+        buf_fini(&want);
+        world_close(&w);
+    }
+    buf_fini(&content);
+}
+
+Test(transact, ends_the_session_where_a_chunk_is_refused)
+{
+    static const struct {
+        struct line lines[2];
+        unsigned class;
+        const char *dsn, *words;
+    } rows[] = {
+        {{{"BDAT", "452 4.3.1 full\r\n"}}, 4, "4.3.1", "452 4.3.1 full (in reply to BDAT command)"},
+        {{{"BDAT", "552 5.3.4 too large\r\n"}}, 5, "5.3.4", "552 5.3.4 too large (in reply to BDAT command)"},
+        {{{"BDAT", "354 go on\r\n"}}, 4, "4.5.0", "an answer to something else"},
+        {{{"BDAT", NULL}}, 4, "4.4.2", "lost connection"},
+        {{{"BDAT", "what\r\n"}}, 4, "4.5.0", "without reply code"},
+        {{{".", "554 5.7.1 spam\r\n"}}, 5, "5.7.1", "554 5.7.1 spam (in reply to end of DATA command)"},
+    };
+    struct buf content = BUF_INIT;
+    for (int i = 0; i < 50000; i++)
+        buf_puts(&content, "more than one chunk of it\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int piped = 0; piped < 2; piped++) {
+            world_open(&w, "", false);
+            w.m.text = buf_span(&content);
+
+            deliver_to(rows[i].lines, piped ? "250-PIPELINING\r\n250-CHUNKING\r\n" : "250-CHUNKING\r\n");
+
+            WANT(&w, 0, rows[i].class, rows[i].dsn, rows[i].words);
+            cr_expect_eq(heard(0, "QUIT"), i == 5, "%zu", i);
+            world_close(&w);
+        }
+    buf_fini(&content);
+}
+
+Test(transact, sends_no_chunk_where_nobody_is_accepted)
+{
+    static const struct line lines[] = {{"RCPT", "550 who\r\n"}, {NULL, NULL}};
+    world_open(&w, "", false);
+
+    deliver_to(lines, "250-PIPELINING\r\n250-CHUNKING\r\n");
+
+    WANT(&w, 0, 5, "5.0.0", "550 who");
+    cr_expect(!heard(0, "BDAT") && heard(0, "QUIT"));
+    world_close(&w);
+}
+
+Test(transact, takes_an_answer_for_each_recipient_to_the_last_chunk_of_lmtp)
+{
+    static const struct line lines[] = {{".", "250 2.0.0 one\r\n"}, {".", "452 4.2.2 full\r\n"}, {NULL, NULL}};
+    world_open(&w, "", true);
+    add_recipients(2);
+
+    deliver_to(lines, "250-PIPELINING\r\n250-CHUNKING\r\n");
+
+    WANT(&w, 0, 2, "2.0.0", "250 2.0.0 one");
+    WANT(&w, 1, 4, "4.2.2", "452 4.2.2 full");
+    world_close(&w);
+}
+
 /* --- the text ------------------------------------------------------------------------------------ */
 
 Test(transact, sends_a_large_file_octet_for_octet)

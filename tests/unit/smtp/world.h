@@ -114,6 +114,28 @@ static inline bool peer_take_text(struct peer *p, FILE *in)
     return false;
 }
 
+/* result: whether the chunk came whole */
+static inline bool peer_take_chunk(struct peer *p, FILE *in, const char *line, bool *last)
+{
+    size_t n = strtoul(line + 5, NULL, 10);
+    *last = strstr(line, " LAST\r\n") != NULL;
+    for (int c; n && (c = getc(in)) != EOF; n--)
+        buf_putc(&p->heard, (char)c);
+    return n == 0;
+}
+
+static inline bool peer_answer_chunk(struct peer *p, FILE *in, const char *line)
+{
+    bool last;
+    if (!peer_take_chunk(p, in, line, &last))
+        return false;
+    size_t answers = last && p->lmtp ? p->accepted : 1;
+    for (size_t i = 0; i < answers; i++)
+        if (!peer_say(p, last ? "." : "BDAT"))
+            return false;
+    return true;
+}
+
 static inline bool peer_answer(struct peer *p, FILE *in, const char *verb)
 {
     unsigned class = peer_say(p, verb);
@@ -144,7 +166,7 @@ static inline void *peer_run(void *argument)
         buf_puts(&p->heard, line);
         if (sscanf(line, "%15[A-Z]", verb) != 1)
             strcpy(verb, "?");
-        more = peer_answer(p, in, verb);
+        more = strcmp(verb, "BDAT") ? peer_answer(p, in, verb) : peer_answer_chunk(p, in, line);
     }
     fclose(in);
     shutdown(p->fd, SHUT_RDWR);
