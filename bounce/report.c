@@ -6,6 +6,7 @@
 #include "lib/mail/header.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -302,20 +303,30 @@ static void put_original_recipient(struct making *m, const struct msg_recipient 
     }
 }
 
+/* What a command printed, as the words of local and pipe have it; nothing where there is none. */
+static struct span output_of(struct span text)
+{
+    static const struct span mark = SPAN_INIT(". Command output: ");
+    const char *at = text.n ? memmem(text.p, text.n, mark.p, mark.n) : NULL;
+    return at ? span_trim(span_skip(text, (size_t)(at - text.p) + mark.n)) : SPAN_NONE;
+}
+
 /* What was said where the message went, by whom. RFC 3464 2.3.6 */
 static void put_diagnostic(struct making *m, const struct msg_verdict *v)
 {
-    static const struct span by_command = SPAN_INIT("x-unix; ");
-    struct span said = span_trim(v->diagnostic);
+    struct span said = span_trim(v->diagnostic), printed = output_of(v->text);
     if (said.n == 0 && m->about->kind == NOTIFY_SUCCESS && v->remote_mta.n)
         said = span_trim(v->text); /* the reply that took it */
     buf_puts(&m->words, "Diagnostic-Code: ");
-    if (said.n == 0) {
+    if (said.n) {
+        buf_puts(&m->words, "smtp; ");
+        put_clean(m, &m->words, said);
+    } else if (printed.n) {
+        buf_puts(&m->words, "x-unix; ");
+        put_clean(m, &m->words, printed);
+    } else {
         buf_printf(&m->words, "X-%s; ", buf_text(&m->product));
         put_what_was_done(m, v);
-    } else {
-        buf_puts(&m->words, span_starts(said, by_command) ? "" : "smtp; ");
-        put_clean(m, &m->words, said);
     }
     put_wrapped(m);
 }

@@ -9,8 +9,8 @@
 #include "qmgr/inner.h"
 
 enum {
-    NOTICE_RECIPIENTS_MAX = 50,    /* recipients in one notification; the others get one of their own */
-    NOTICE_OCTETS_MAX = 64 * 1024, /* of what is said about them, so that a frame takes it */
+    NOTICE_RECIPIENTS_MAX = 500,   /* recipients in one notification; the others get one of their own */
+    NOTICE_OCTETS_MAX = 512 * 1024, /* of what is said about them, so that a frame takes it */
     NOTICE_AGAIN_MIN_S = 5,        /* after a failure; doubled up to */
     NOTICE_AGAIN_MAX_S = 600,
 };

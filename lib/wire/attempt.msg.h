@@ -36,7 +36,7 @@ MESSAGE(0x0401, attempt, ATTEMPT);
     F(4, bytes, text, "one line for log and notification: delivered to maildir, or why not")                 \
     F(5, bytes, relay, "local, virtual, name[address]:port, ...; none where there was none")                 \
     F(6, bytes, remote_mta, "name of the far side, for the notification")                                    \
-    F(7, bytes, diagnostic, "the far side's reply, for the notification; a command's words behind \"x-unix; \"") \
+    F(7, bytes, diagnostic, "the far side's reply, for the notification")                                    \
     F(8, bytes, action, "relayed, expanded, delivered: for success notifications; empty: by class; passed: the "    \
                         "next server has taken over what the sender asked for (RFC 3461 5.2.2)")             \
     F(9, num, connect_us, "Postfix's delay c: connection setup")                                             \

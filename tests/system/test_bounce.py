@@ -48,7 +48,8 @@ class Base(unittest.TestCase):
              rcpt_options=""):
         with smtplib.SMTP("127.0.0.1", self.m.port, timeout=PATIENCE) as s:
             s.ehlo()
-            for command in (f"MAIL FROM:<{sender}>{options}", f"RCPT TO:<{to}>{rcpt_options}", "DATA"):
+            for command in (f"MAIL FROM:<{sender}>{options}",
+                            *(f"RCPT TO:<{one}>{rcpt_options}" for one in ([to] if isinstance(to, str) else to)), "DATA"):
                 s.send(command.encode() + b"\r\n")
                 code, words = s.getreply()
                 self.assertLess(code, 400, (command, words))
@@ -128,6 +129,18 @@ class Bounce(Base):
         people, status, _ = self.parts(self.notification(self.send(f"twice@{HOST}")))
         self.assertIn("unknown user", people.get_content())
         self.assertEqual(len(self.status(status)), 2)
+
+    def test_names_500_recipients_in_one_notification_and_the_501st_in_another(self):
+        for count, reports in ((500, [500]), (501, [1, 500])):
+            queue_id = self.send([f"user{i}@{HOST}" for i in range(count)])
+            self.m.wait_text(rf"{queue_id}: removed")
+            ids = self.m.wait_text(rf"{queue_id}: sender non-delivery notification: (\S+)", len(reports))
+            for new in ids:
+                self.m.wait_text(rf"{new}: to=<alice@example.test>.*status=sent")
+            texts = [p.read_bytes() for p in pathlib.Path(f"{self.mail}/alice/new").iterdir()]
+            got = [self.status(self.parts(email.message_from_bytes(t, policy=email.policy.default))[1])
+                   for t in texts if f"X-Merpati-Queue-ID: {queue_id}".encode() in t]
+            self.assertEqual(sorted(len(blocks) - 1 for blocks in got), reports)
 
     def test_tells_nobody_who_asked_not_to_be_told(self):
         queue_id = self.send(f"noone@{HOST}", rcpt_options=" NOTIFY=NEVER")

@@ -494,7 +494,8 @@ Test(report, says_by_whom_the_diagnostic_is)
         const char *want;
     } rows[] = {
         {"a server", {.diagnostic = SPAN_INIT("550 no")}, NOTIFY_FAILED, "\nDiagnostic-Code: smtp; 550 no\n"},
-        {"a command", {.diagnostic = SPAN_INIT("x-unix; no")}, NOTIFY_FAILED, "\nDiagnostic-Code: x-unix; no\n"},
+        {"a command", {.text = SPAN_INIT("Command died with status 1: \"x\". Command output: no, no")}, NOTIFY_FAILED,
+         "\nDiagnostic-Code: x-unix; no, no\n"},
         {"ourselves", {.text = SPAN_INIT("no")}, NOTIFY_FAILED, "\nDiagnostic-Code: X-Merpati; no\n"},
         {"a server that took it",
          {.text = SPAN_INIT("250 yes"), .relay = SPAN_INIT("mx[192.0.2.1]:25"), .remote_mta = SPAN_INIT("mx")},
