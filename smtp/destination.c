@@ -75,9 +75,12 @@ bool destination_parse(struct span text, bool lmtp, unsigned default_port, struc
         buf_printf(why, "null host in server description: %.*s", SPAN_ARG(whole));
         return false;
     }
-    if (d->service.n && !(d->port = destination_port(d->service))) {
-        buf_printf(why, "unknown service: %.*s/tcp", SPAN_ARG(d->service));
-        return false;
+    if (d->service.n == 0) {
+        d->service = lmtp ? SPAN("lmtp") : SPAN("smtp");
+        return true;
     }
-    return true;
+    d->port = destination_port(d->service);
+    if (d->port == 0)
+        buf_printf(why, "unknown service: %.*s/tcp", SPAN_ARG(d->service));
+    return d->port != 0;
 }

@@ -9,7 +9,7 @@
 
 struct destination {
     struct span host;    /* a domain, a host, or an address without brackets; borrowed */
-    struct span service; /* what stands for the port, as written; empty: none */
+    struct span service; /* what stands for the port, as written; "smtp" or "lmtp" where nothing does */
     unsigned port;       /* 1..65535 */
     bool exact;          /* in brackets: the host itself, without its MX records */
     struct span path;    /* of a UNIX socket; the others are empty then; borrowed */

@@ -57,6 +57,11 @@ static void add_endpoint(struct routing_job *j, struct span host, const struct a
     buf_fini(&text);
 }
 
+static bool dns_is_off(const struct smtp *smtp)
+{
+    return smtp->mine->disable_dns_lookups || span_eq_nocase(smtp->mine->smtp_dns_support_level, SPAN("disabled"));
+}
+
 /* By the methods of smtp_host_lookup, the next one where the one before does not know. */
 static void look_up_host(struct routing_job *j, struct span host, struct dns_answer *answer)
 {
@@ -65,7 +70,7 @@ static void look_up_host(struct routing_job *j, struct span host, struct dns_ans
     bool asked = false;
     for (size_t i = 0; i < methods->n; i++) {
         bool native = span_eq_nocase(methods->at[i], SPAN("native"));
-        if (!native && j->smtp->mine->disable_dns_lookups)
+        if (!native && dns_is_off(j->smtp))
             continue;
         services->addresses(services->context, j->a, host, native ? DNS_ASK_HOSTS : 0, answer);
         asked = true;
@@ -76,20 +81,25 @@ static void look_up_host(struct routing_job *j, struct span host, struct dns_ans
         services->addresses(services->context, j->a, host, DNS_ASK_HOSTS, answer);
 }
 
-static void add_host(struct routing_job *j, struct span host, unsigned preference)
+static void add_host_port(struct routing_job *j, struct span host, unsigned port, unsigned preference)
 {
     struct dns_answer answer;
     struct addr addr;
-    if (addr_parse(host, j->d->port, &addr)) {
+    if (addr_parse(host, port, &addr)) {
         add_endpoint(j, host, &addr, preference);
         return;
     }
     look_up_host(j, host, &answer);
     for (size_t i = 0; answer.verdict == DNS_OK && i < answer.count; i++)
-        if (dns_record_addr(&answer.records[i], j->d->port, &addr))
+        if (dns_record_addr(&answer.records[i], port, &addr))
             add_endpoint(j, host, &addr, preference);
     if (answer.verdict != DNS_OK)
         fail_lookup(j, host, DNS_TYPE_A, &answer);
+}
+
+static void add_host(struct routing_job *j, struct span host, unsigned preference)
+{
+    add_host_port(j, host, j->d->port, preference);
 }
 
 /* --- ourselves ---------------------------------------------------------------------------- */
@@ -255,13 +265,78 @@ static void find_domain(struct routing_job *j)
         fail_lookup(j, j->d->host, DNS_TYPE_MX, &mx);
 }
 
+/* --- services: SRV, RFC 2782 ------------------------------------------------------------------------- */
+
+/* The next record of the best priority, drawn by weight; taken marks those that were drawn. result: count: none is left */
+static size_t draw_record(const struct dns_answer *srv, const bool *taken)
+{
+    unsigned priority = UINT_MAX;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < srv->count; i++)
+        if (!taken[i] && srv->records[i].preference < priority)
+            priority = srv->records[i].preference;
+    for (size_t i = 0; i < srv->count; i++)
+        if (!taken[i] && srv->records[i].preference == priority)
+            sum += srv->records[i].weight + 1u;
+    if (sum == 0)
+        return srv->count;
+    uint64_t at = random_below((size_t)sum);
+    for (size_t i = 0; i < srv->count; i++) {
+        if (taken[i] || srv->records[i].preference != priority)
+            continue;
+        if (at <= srv->records[i].weight)
+            return i;
+        at -= srv->records[i].weight + 1u;
+    }
+    return srv->count;
+}
+
+static void add_services(struct routing_job *j, const struct dns_answer *srv)
+{
+    bool *taken = arena_calloc(j->a, srv->count, sizeof *taken);
+    unsigned place = 0;
+    for (size_t i; (i = draw_record(srv, taken)) < srv->count; place++) {
+        taken[i] = true;
+        if (!span_eq(srv->records[i].name, SPAN(".")) && srv->records[i].port)
+            add_host_port(j, srv->records[i].name, srv->records[i].port, place);
+    }
+    if (srv->count == 1 && span_eq(srv->records[0].name, SPAN(".")))
+        fail(j, DSN(5, 1, 0), arena_printf(j->a, "Service %.*s unavailable for %.*s", SPAN_ARG(j->d->service),
+                                           SPAN_ARG(j->d->host)));
+}
+
+/* result: whether that was all: false where MX records are to be asked for instead */
+static bool find_service(struct routing_job *j)
+{
+    const struct smtp_services *services = &j->smtp->services;
+    const struct params_smtp *mine = j->smtp->mine;
+    struct span name = span_text(arena_printf(j->a, "_%.*s._tcp.%.*s", SPAN_ARG(j->d->service), SPAN_ARG(j->d->host)));
+    struct dns_answer srv;
+    services->lookup(services->context, j->a, name, DNS_TYPE_SRV, &srv);
+    if (srv.verdict == DNS_OK)
+        add_services(j, &srv);
+    else if (dns_is_permanent(&srv) ? mine->allow_srv_lookup_fallback : mine->ignore_srv_lookup_error)
+        return false;
+    else
+        fail_lookup(j, name, DNS_TYPE_SRV, &srv);
+    return true;
+}
+
+static bool wants_service(const struct routing_job *j)
+{
+    const struct param_list *list = &j->smtp->mine->use_srv_lookup;
+    for (size_t i = 0; i < list->n; i++)
+        if (span_eq_nocase(list->at[i], j->d->service))
+            return true;
+    return false;
+}
+
 void route_find(struct smtp *smtp, struct arena *a, const struct destination *d, struct endpoint_list *list,
                 struct verdict *why)
 {
     const struct params_smtp *mine = smtp->mine;
     struct routing_job j = {.smtp = smtp, .a = a, .d = d, .why = why, .loops_matter = d->port == 25 && !smtp->lmtp};
-    bool direct = d->exact || smtp->lmtp || mine->disable_dns_lookups ||
-                  span_eq_nocase(mine->smtp_dns_support_level, SPAN("disabled"));
+    bool direct = d->exact || smtp->lmtp || dns_is_off(smtp);
     *why = (struct verdict){0};
     *list = (struct endpoint_list){0};
     if (!codec_is_ascii(d->host)) {
@@ -271,7 +346,7 @@ void route_find(struct smtp *smtp, struct arena *a, const struct destination *d,
     }
     if (direct)
         find_host(&j);
-    else
+    else if (!wants_service(&j) || !find_service(&j))
         find_domain(&j);
     order(&j, mine->smtp_randomize_addresses);
     *list = (struct endpoint_list){j.at, j.n};

@@ -206,7 +206,15 @@ static inline void world_take_record(struct arena *a, const struct name *n, stru
     struct dns_record *r = &records[answer->count];
     struct addr addr = {0};
     *r = (struct dns_record){.type = (uint16_t)n->type};
-    if (n->type == DNS_TYPE_MX) {
+    if (n->type == DNS_TYPE_SRV) {
+        unsigned priority, weight, port;
+        char host[256];
+        cr_assert_eq(sscanf(n->value, "%u %u %u %255s", &priority, &weight, &port, host), 4);
+        r->preference = (uint16_t)priority;
+        r->weight = (uint16_t)weight;
+        r->port = (uint16_t)port;
+        r->name = arena_dup(a, span_text(host));
+    } else if (n->type == DNS_TYPE_MX) {
         unsigned preference;
         char host[256];
         cr_assert_eq(sscanf(n->value, "%u %255s", &preference, host), 2);
