@@ -250,7 +250,7 @@ static void run_command(struct talk *t, struct span line)
             commands[i].run(t, span_trim(span_skip(line, verb.n)));
             return;
         }
-    reply(t, "502 5.5.2 Error: command not recognized");
+    reply(t, "500 5.5.2 Error: command not recognized");
 }
 
 int smtp_talk(const struct config *c, int in, int out, smtp_give give)

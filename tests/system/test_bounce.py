@@ -36,7 +36,7 @@ class Base(unittest.TestCase):
         cls.mail = m.dir / "mail"
         cls.mail.mkdir()
         os.chown(cls.mail, OWNER, OWNER)
-        m.configure(MAIN.format(mail=cls.mail) + cls.extra.format(etc=m.etc), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual\n" + cls.services)
+        m.configure(MAIN.format(mail=cls.mail) + cls.extra.format(etc=m.etc, dir=m.dir), "bounce unix - n n - 0 bounce\nvirtual unix - n n - - virtual\n" + cls.services)
         m.start_as_root(BUILD / "libexec", [f"dave:x:{DAVE}:{DAVE}::/nonexistent:/bin/sh"])
         m.client().close()
 
@@ -253,7 +253,7 @@ class Transcripts(Base):
                           "Merpati SMTP server: errors from localhost[127.0.0.1]"))
         self.assertEqual(notice.get_content(),
                          f"Transcript of session follows.\n\n Out: 220 {HOST} ESMTP Merpati\n In:  HELO there.test\n Out: 250 {HOST}\n"
-                         " In:  NONSENSE\n Out: 502 5.5.2 Error: command not recognized\n\n"
+                         " In:  NONSENSE\n Out: 500 5.5.2 Error: command not recognized\n\n"
                          "Session aborted, reason: lost connection\n\nFor other details, see the local mail logfile\n")
 
 
@@ -265,8 +265,48 @@ class SoftBounce(Base):
         queue_id = self.send(f"noone@{HOST}")
         self.m.wait_text(rf'{queue_id}: to=<noone@{HOST}>,.* dsn=4\.\d\.\d, status=SOFTBOUNCE \(unknown user: "noone"\)')
         with self.m.client() as c:
-            self.assertEqual(c.ask("NONSENSE"), "402 4.5.2 Error: command not recognized")
+            self.assertEqual(c.ask("NONSENSE"), "400 4.5.2 Error: command not recognized")
         self.assertNotIn(f"{queue_id}: sender non-delivery", self.m.text())
+
+
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class Postmaster(Base):
+    extra = """
+notify_classes = bounce delay
+bounce_notice_recipient = bounces@example.test
+delay_notice_recipient = delays@example.test
+double_bounce_sender = nobody-answers
+confirm_delay_cleared = yes
+enable_original_recipient = no
+alias_maps = inline:{{ {{later = "|test -e {dir}/open || exit 75"}} }}
+"""
+
+    def test_copies_go_to_whom_the_parameters_name(self):
+        queue_id = self.send(f"noone@{HOST}")
+        self.notification(queue_id)
+        copy = self.notification(queue_id, "postmaster non-delivery")
+        self.assertEqual((copy["To"], copy["Return-Path"], copy["Subject"], copy["Auto-Submitted"]),
+                         ("bounces@example.test", f"<nobody-answers@{HOST}>", "Postmaster Copy: Undelivered Mail", "auto-generated"))
+        people, _, original = self.parts(copy)
+        self.assertEqual(people.get_content().strip(), f'<noone@{HOST}>: unknown user: "noone"')
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+
+    def test_mail_to_the_sender_of_double_bounces_is_thrown_away(self):
+        queue_id = self.send(f"nobody-answers@{HOST}")
+        self.m.wait_text(rf"{queue_id}: to=<nobody-answers@{HOST}>, relay=none,.* dsn=2.0.0, status=sent "
+                         r"\(undeliverable postmaster notification discarded\)")
+        self.m.wait_text(rf"{queue_id}: removed")
+
+    def test_a_delay_that_is_over_is_told_too(self):
+        queue_id = self.send(f"later@{HOST}")
+        self.notification(queue_id, "sender delay")
+        self.assertEqual(self.notification(queue_id, "postmaster delay")["To"], "delays@example.test")
+        (self.m.dir / "open").touch()
+        report = self.notification(queue_id, "sender delivery status")
+        _, status, _ = self.parts(report)
+        self.assertEqual(report["Subject"], "Successful Mail Delivery Report")
+        self.assertEqual(self.status(status)[1]["Final-Recipient"], f"rfc822; later@{HOST}")
+        self.assertNotIn("orig_to=", self.m.text())
 
 
 TEMPLATES = """

@@ -13,7 +13,7 @@ Test(notice, shows_the_postmaster_a_session_with_an_error)
     struct chat chat;
     chat_begin(&chat, ALL "error_notice_recipient = hostmaster\n");
 
-    CHAT(&chat, "FOO bar\r\n", "502 5.5.2 ", "QUIT\r\n", "221 ");
+    CHAT(&chat, "FOO bar\r\n", "500 5.5.2 ", "QUIT\r\n", "221 ");
     chat_end(&chat);
 
     cr_assert_eq(chat.submits, 1u);
@@ -25,7 +25,7 @@ Test(notice, shows_the_postmaster_a_session_with_an_error)
                   "Subject: Merpati SMTP server: errors from unknown[198.51.100.7]\n");
     expect(&chat, "\n\nTranscript of session follows.\n\n Out: 220 mx.example.test ESMTP Merpati\n In:  EHLO client.test\n"
                   " Out: 250-mx.example.test\n Out: 250-PIPELINING\n");
-    expect(&chat, " Out: 250 CHUNKING\n In:  FOO bar\n Out: 502 5.5.2 Error: command not recognized\n In:  QUIT\n"
+    expect(&chat, " Out: 250 CHUNKING\n In:  FOO bar\n Out: 500 5.5.2 Error: command not recognized\n In:  QUIT\n"
                   " Out: 221 2.0.0 Bye\n\n\nFor other details, see the local mail logfile\n");
     chat_close(&chat);
 }
@@ -35,7 +35,7 @@ Test(notice, says_why_a_session_ended_before_its_time)
     struct chat chat;
     chat_begin(&chat, ALL "smtpd_hard_error_limit = 2\n");
 
-    CHAT(&chat, "FOO\r\n", "502 ", "FOO\r\n", "421 4.7.0 ");
+    CHAT(&chat, "FOO\r\n", "500 ", "FOO\r\n", "421 4.7.0 ");
     chat_end(&chat);
 
     expect(&chat, " Out: 421 4.7.0 mx.example.test Error: too many errors\n\nSession aborted, reason: too many errors\n");
@@ -48,10 +48,10 @@ Test(notice, is_sent_for_the_classes_that_are_asked_for_only)
         const char *settings, *command, *answer;
         bool sent;
     } rows[] = {
-        {"notify_classes = protocol\n", "FOO\r\n", "502", true},
-        {"notify_classes = policy\n", "FOO\r\n", "502", false},
-        {"notify_classes =\n", "FOO\r\n", "502", false},
-        {"notify_classes = bounce 2bounce delay\n", "FOO\r\n", "502", false},
+        {"notify_classes = protocol\n", "FOO\r\n", "500", true},
+        {"notify_classes = policy\n", "FOO\r\n", "500", false},
+        {"notify_classes =\n", "FOO\r\n", "500", false},
+        {"notify_classes = bounce 2bounce delay\n", "FOO\r\n", "500", false},
         {"notify_classes = policy\nmessage_size_limit = 1000\n", "MAIL FROM:<a@b.test> SIZE=1001\r\n", "552", true},
         {"notify_classes = protocol\nmessage_size_limit = 1000\n", "MAIL FROM:<a@b.test> SIZE=1001\r\n", "552", false},
         {ALL, "NOOP\r\n", "250", false},
@@ -87,7 +87,7 @@ Test(notice, never_shows_credentials)
     struct chat chat;
     chat_begin(&chat, ALL);
 
-    CHAT(&chat, "AUTH PLAIN c2VjcmV0\r\n", "50", "FOO\r\n", "502 ");
+    CHAT(&chat, "AUTH PLAIN c2VjcmV0\r\n", "50", "FOO\r\n", "500 ");
     chat_end(&chat);
 
     expect(&chat, " In:  AUTH PLAIN (credentials are not shown)\n");
@@ -100,7 +100,7 @@ Test(notice, forgives_the_errors_before_a_message)
     struct chat chat;
     chat_begin(&chat, ALL);
 
-    CHAT(&chat, "FOO\r\n", "502 ", ENVELOPE, "DATA\r\n", "354 ", ".\r\n", "250 ", "QUIT\r\n", "221 ");
+    CHAT(&chat, "FOO\r\n", "500 ", ENVELOPE, "DATA\r\n", "354 ", ".\r\n", "250 ", "QUIT\r\n", "221 ");
     chat_end(&chat);
 
     cr_expect_eq(chat.submits, 1u, "the message alone");
@@ -120,7 +120,7 @@ Test(notice, is_sent_at_rset_once_the_transcript_is_long)
         chat_start(&chat);
         chat_want(&chat, "220 ");
 
-        CHAT(&chat, "HELO x\r\n", "250 ", "FOO\r\n", "502 ", "RSET\r\n", "250 ", "NOOP\r\n", "250 ");
+        CHAT(&chat, "HELO x\r\n", "250 ", "FOO\r\n", "500 ", "RSET\r\n", "250 ", "NOOP\r\n", "250 ");
 
         cr_expect_eq(chat.submits, rows[i].submits, "%s", rows[i].settings);
         chat_close(&chat);
@@ -132,7 +132,7 @@ Test(soft_bounce, refuses_for_now_what_is_refused_for_good)
     struct chat chat;
     chat_begin(&chat, "soft_bounce = yes\n");
 
-    CHAT(&chat, "FOO\r\n", "402 4.5.2 Error: command not recognized", "RCPT TO:<x@y>\r\n", "403 4.5.1 ",
+    CHAT(&chat, "FOO\r\n", "400 4.5.2 Error: command not recognized", "RCPT TO:<x@y>\r\n", "403 4.5.1 ",
          "MAIL FROM:<a@remote.test>\r\n", "250 2.1.0 ", "RCPT TO:<nobody@example.test>\r\n", "450 4.1.1 <nobody@example.test>: ",
          "RCPT TO:<x@elsewhere.test>\r\n", "454 4.7.1 ", "QUIT\r\n", "221 2.0.0 ");
     chat_close(&chat);

@@ -63,7 +63,7 @@ Test(session, answers_every_command_out_of_order_without_harm)
 
     CHAT(&chat, "RCPT TO:<alice@example.test>\r\n", "503 5.5.1", "DATA\r\n", "503 5.5.1", "MAIL FROM:<a@b.test>\r\n",
          "250", "DATA\r\n", "503 5.5.1", "MAIL FROM:<c@d.test>\r\n", "503 5.5.1", "RSET\r\n", "250",
-         "RCPT TO:<alice@example.test>\r\n", "503 5.5.1", "NOSUCH\r\n", "502 5.5.2", "NOOP x\r\n", "250",
+         "RCPT TO:<alice@example.test>\r\n", "503 5.5.1", "NOSUCH\r\n", "500 5.5.2", "NOOP x\r\n", "250",
          "VRFY alice\r\n", "252", "HELP\r\n", "214", "EHLO\r\n", "501", "MAIL\r\n", "501 5.5.4", "MAIL FROM:a b\r\n",
          "555", "MAIL FROM:<a@b.test> NOSUCH=1\r\n", "555 5.5.4", "QUIT\r\n", "221");
     chat_close(&chat);
@@ -193,7 +193,7 @@ Test(session, too_many_errors_end_the_session_at_the_limit)
     struct chat chat;
     chat_begin(&chat, "smtpd_hard_error_limit = 3\nsmtpd_soft_error_limit = 1\n");
 
-    CHAT(&chat, "X\r\n", "502", "X\r\n", "502", "X\r\n", "421 4.7.0");
+    CHAT(&chat, "X\r\n", "500", "X\r\n", "500", "X\r\n", "421 4.7.0");
 
     chat_want_closed(&chat);
     chat_close(&chat);
