@@ -7,7 +7,8 @@
 """
 import os, pathlib, poplib, re, shutil, signal, smtplib, socket, subprocess, tempfile, time, unittest
 
-PRIVATE_MOUNTS = pathlib.Path(__file__).resolve().parent / "private-mounts"
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+PRIVATE_MOUNTS = SOURCE / "tests" / "system" / "private-mounts"
 BUILD = pathlib.Path(os.environ.get("MERPATI_BUILD", "build")).resolve()
 MASTER = BUILD / "libexec" / "master"
 HELPERS = BUILD / "tests" / "helpers"
@@ -149,18 +150,24 @@ class Process:
         self.close()
 
 
+def declared(path, pattern):
+    """What the rows of one of the server's own tables say: a new row needs no line in the tests."""
+    return re.findall(pattern, (SOURCE / path).read_text(), re.M)
+
+
+# The users that the server runs as when root has started it, without their "merpati-".
+USERS = sorted(set(declared("lib/proc/walls.def", r'^WALL\(\w+, "merpati-(\w+)"')))
+
+
 class StandIns:
-    """Names of the programs that the helpers stand in for."""
-    HOSTS = ("smtpd", "pop3d")
-    WORKERS = ("cleanup", "qmgr", "pickup", "rewrite", "proxymap", "auth", "bounce", "local", "virtual", "pipe",
-               "deliver", "anvil")
+    """Helpers under the names of all programs that master knows."""
 
     @classmethod
     def install(cls, libexec):
-        libexec.mkdir(parents=True)
-        for names, helper in ((cls.HOSTS, "dummy_host"), (cls.WORKERS, "dummy_worker")):
-            for name in names:
-                link_or_copy(HELPERS / helper, libexec / name)
+        libexec.mkdir(parents=True, exist_ok=True)
+        for name, kind in declared("master/programs.def", r"^PROGRAM\((\w+), (\w+)"):
+            (libexec / name).unlink(missing_ok=True)
+            link_or_copy(HELPERS / ("dummy_host" if kind == "HOST" else "dummy_worker"), libexec / name)
 
 
 def link_or_copy(source, target):
@@ -194,16 +201,13 @@ class Master(Process):
             "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nlocal unix - n n - - local\n"
             f"{master}\n")
 
-    USERS = ("smtpd", "cleanup", "pickup", "qmgr", "rewrite", "local", "bounce", "login", "auth", "proxymap", "anvil", "smtp",
-             "connector")
-
     def start_as_root(self, libexec=None, users=()):
         """With the users of the server in an /etc/passwd that nobody else sees: merpati-<USERS[i]> is 7000 + i.
         users: lines of further ones"""
         passwd = self.dir / "passwd"
         passwd.write_text(open("/etc/passwd").read() + "".join(
             f"merpati-{name}:x:{7000 + i}:{7000 + i}::/nonexistent:/usr/sbin/nologin\n"
-            for i, name in enumerate(self.USERS)) + "".join(line + "\n" for line in users))
+            for i, name in enumerate(USERS)) + "".join(line + "\n" for line in users))
         if subprocess.run([PRIVATE_MOUNTS, "/etc/passwd", passwd, "true"], stderr=subprocess.DEVNULL).returncode != 0:
             raise unittest.SkipTest("needs to be allowed to mount")
         self.spawn(PRIVATE_MOUNTS, "/etc/passwd", passwd,

@@ -1,7 +1,7 @@
 """master with stand-ins for all other programs."""
 import fcntl, os, pathlib, re, signal, socket, subprocess, time, unittest
 
-from merpati import BUILD, Client, MASTER, Master, free_port, wait_for
+from merpati import BUILD, Client, MASTER, Master, USERS, free_port, wait_for
 
 CORES = min(os.cpu_count(), 64)
 
@@ -418,7 +418,7 @@ class AsRoot(unittest.TestCase):
                 for p in m.processes():
                     s = self.status_of(p["pid"])
                     with self.subTest(p["program"]):
-                        uid = str(7000 + Master.USERS.index(p["program"]))
+                        uid = str(7000 + USERS.index(p["program"]))
                         self.assertEqual(s["Uid"].split(), [uid] * 4)
                         self.assertEqual(s["Gid"].split(), [uid] * 4)
                         self.assertEqual(s["Groups"].strip(), "")
@@ -446,7 +446,7 @@ class AsRoot(unittest.TestCase):
             self.start(m)
             with m.client() as c:
                 c.ask("call cleanup")
-            uid = {name: 7000 + i for i, name in enumerate(Master.USERS)}
+            uid = {name: 7000 + i for i, name in enumerate(USERS)}
             for path, owner, group, mode in (("pid", 0, 0, 0o755), ("intake", 0, 0, 0o755),
                                              ("intake/0", uid["cleanup"], uid["qmgr"], 0o2770),
                                              ("queue", uid["cleanup"], uid["qmgr"], 0o2770),

@@ -1,7 +1,7 @@
 """The main job where root has started the server: each process under a user of its own."""
 import crypt, os, poplib, re, smtplib, unittest, warnings
 
-from merpati import BUILD, Master, PATIENCE, free_port, wait_for
+from merpati import BUILD, Master, PATIENCE, USERS, free_port, wait_for
 
 warnings.simplefilter("ignore", DeprecationWarning)
 OWNER = 5000  # of the mailboxes
@@ -65,7 +65,7 @@ class Users(unittest.TestCase):
         p.quit()
         for program, user in (("smtpd", "smtpd"), ("cleanup", "cleanup"), ("qmgr", "qmgr"), ("virtual", "local"),
                               ("pop3d", "login"), ("auth", "auth")):
-            self.assertEqual(owners.get(program), {7000 + Master.USERS.index(user)}, program)
+            self.assertEqual(owners.get(program), {7000 + USERS.index(user)}, program)
         self.assertEqual(owners.get("deliver"), {0})
         self.assertEqual(owners.get("pop3box"), {OWNER})
         self.assertEqual(self.m.stop(), 0, self.m.text())
