@@ -51,6 +51,13 @@ struct generic *generic_open(struct arena *a, struct tables *tables, const struc
     return g;
 }
 
+void generic_close(struct generic **g)
+{
+    if (*g)
+        maps_close(&(*g)->maps);
+    *g = NULL;
+}
+
 struct applying {
     const struct generic *g;
     struct arena *a;
@@ -128,7 +135,7 @@ static bool read_head(const struct text *t, struct buf *head, struct buf *why)
     struct span chunk;
     bool good;
     while ((good = text_read(t, head->len, &room, &chunk)) && chunk.n && head->len < HEAD_MAX &&
-           !memmem(head->data, head->len, "\n\n", 2))
+           !memmem(buf_text(head), head->len, "\n\n", 2))
         buf_put(head, chunk);
     if (!good)
         buf_printf(why, "reading the message: %s", strerror(errno));

@@ -79,26 +79,41 @@ static void ask(struct caller *caller, uint16_t type)
     buf_fini(&body);
 }
 
+static struct world only; /* a second one ends the first: what a loop knows by descriptor alone must not stay */
+
+static void world_end(void)
+{
+    if (!only.proc.loop)
+        return;
+    for (unsigned i = 0; i < CALLERS; i++)
+        channel_close(&only.callers[i].channel);
+    steps(only.proc.loop, 5);
+    channel_close(&only.proc.master);
+    loop_free(&only.proc.loop);
+}
+
+TestSuite(serve, .fini = world_end);
+
 /* The loop runs both ends; the channel to master has nobody at its other end. */
 static struct world *world_new(const struct proc_spec *spec)
 {
     static const struct channel_handler handler = {ignore_frame, caller_lost}, to_master = {ignore_frame, NULL};
-    static struct world w;
     int ends[2];
-    w = (struct world){.proc = {.spec = spec, .status = -1, .running = true}};
-    struct proc *p = &w.proc;
+    world_end();
+    only = (struct world){.proc = {.spec = spec, .status = -1, .running = true}};
+    struct proc *p = &only.proc;
     p->loop = loop_new();
-    p->own = &w;
+    p->own = &only;
     list_init(&p->waiting);
     p->next = (struct deferred){.fn = proc_next_waiting, .context = p, .rank = LOOP_RANK_RESUME};
     cr_assert(channel_pair(ends));
     p->master = channel_open(p->loop, ends[0], "master", &to_master, p);
     for (unsigned i = 0; i < CALLERS; i++) {
         cr_assert(channel_pair(ends));
-        w.callers[i].channel = channel_open(p->loop, ends[0], "worker", &handler, &w.callers[i]);
+        only.callers[i].channel = channel_open(p->loop, ends[0], "worker", &handler, &only.callers[i]);
         proc_serve_channel(p, ends[1], &(struct msg_channel_given){.service = SPAN("caller"), .slot = i});
     }
-    return &w;
+    return &only;
 }
 
 static void stop_and_second_caller_asks(struct world *w)

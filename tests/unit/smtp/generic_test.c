@@ -16,6 +16,8 @@ static void open_with(const char *settings)
 
 static void close_all(void)
 {
+    generic_close(&w.smtp.generic);
+    tables_free(&tables);
     world_close(&w);
 }
 

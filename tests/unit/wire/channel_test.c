@@ -605,7 +605,7 @@ static void answer_with_file(struct channel *c, struct frame *f, void *context)
 
 CHANNEL_CALL_DECLARE(room_wanted, submitted);
 
-Test(channel, a_declared_call_keeps_no_descriptor_of_the_answer, .init = setup, .fini = teardown)
+Test(channel, a_declared_call_keeps_no_descriptor_of_the_answer)
 {
     static const struct channel_handler answering = {answer_with_file, got_closed};
     struct arena a = ARENA_INIT;
