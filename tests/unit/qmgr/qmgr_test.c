@@ -275,7 +275,7 @@ Test(qmgr, leaves_a_dead_destination_alone_for_a_while, .timeout = 20)
 
 /* --- killed and begun again --- */
 
-Test(qmgr, finds_after_a_kill_what_was_not_delivered_and_only_that, .timeout = 30)
+Test(qmgr, finds_after_a_kill_what_was_not_delivered_and_only_that, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     w->lazy_recycle = true;
@@ -310,7 +310,7 @@ Test(qmgr, finds_after_a_kill_what_was_not_delivered_and_only_that, .timeout = 3
     world_end(w);
 }
 
-Test(qmgr, repeats_a_notification_under_the_same_id_after_a_kill, .timeout = 30)
+Test(qmgr, repeats_a_notification_under_the_same_id_after_a_kill, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     w->silent_bounce = true;
@@ -331,7 +331,7 @@ Test(qmgr, repeats_a_notification_under_the_same_id_after_a_kill, .timeout = 30)
     world_end(w);
 }
 
-Test(qmgr, does_not_repeat_a_notification_that_is_in_the_store, .timeout = 30)
+Test(qmgr, does_not_repeat_a_notification_that_is_in_the_store, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     struct queue_id made;
@@ -354,7 +354,7 @@ Test(qmgr, does_not_repeat_a_notification_that_is_in_the_store, .timeout = 30)
     world_end(w);
 }
 
-Test(qmgr, finds_what_a_cleanup_process_could_not_tell, .timeout = 30)
+Test(qmgr, finds_what_a_cleanup_process_could_not_tell, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     world_mail(w, (struct mail){.sender = "a@b.org", .to = {"ok@local.x"}, .text = "x\n"});
@@ -375,7 +375,7 @@ Test(qmgr, finds_what_a_cleanup_process_could_not_tell, .timeout = 30)
     world_end(w);
 }
 
-Test(qmgr, finds_what_a_cleanup_process_stored_before_it_introduced_itself, .timeout = 30)
+Test(qmgr, finds_what_a_cleanup_process_stored_before_it_introduced_itself, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     struct queue_id lost = world_mail(
@@ -413,7 +413,7 @@ Test(qmgr, takes_the_same_message_only_once, .timeout = 20)
 
 /* --- the store --- */
 
-Test(qmgr, makes_files_of_slow_mail_and_lets_segments_be_used_again, .timeout = 30)
+Test(qmgr, makes_files_of_slow_mail_and_lets_segments_be_used_again, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     static char text[60000];
@@ -441,7 +441,7 @@ Test(qmgr, makes_files_of_slow_mail_and_lets_segments_be_used_again, .timeout = 
     world_end(w);
 }
 
-Test(qmgr, asks_the_next_cleanup_process_for_what_the_last_one_did_not_spill, .timeout = 30)
+Test(qmgr, asks_the_next_cleanup_process_for_what_the_last_one_did_not_spill, .timeout = 60)
 {
     struct world *w = world_new("minimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n");
     w->lazy_spill = true;
@@ -461,7 +461,7 @@ Test(qmgr, asks_the_next_cleanup_process_for_what_the_last_one_did_not_spill, .t
     world_end(w);
 }
 
-Test(qmgr, forgets_finished_mail_once_its_segment_is_used_anew, .timeout = 30)
+Test(qmgr, forgets_finished_mail_once_its_segment_is_used_anew, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     static char text[60000];

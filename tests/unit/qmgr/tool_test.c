@@ -134,7 +134,7 @@ Test(tool, lists_what_waits_and_why, .timeout = 20)
     world_end(w);
 }
 
-Test(tool, lists_a_queue_that_fills_many_frames, .timeout = 30)
+Test(tool, lists_a_queue_that_fills_many_frames, .timeout = 60)
 {
     enum { MANY = 2000 };
     struct world *w = world_new(QUICK);
@@ -159,7 +159,7 @@ Test(tool, lists_a_queue_that_fills_many_frames, .timeout = 30)
     world_end(w);
 }
 
-Test(tool, flushes_all_one_site_and_one_message, .timeout = 30)
+Test(tool, flushes_all_one_site_and_one_message, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     struct person *p = person_new(w, 12345);
@@ -183,7 +183,7 @@ Test(tool, flushes_all_one_site_and_one_message, .timeout = 30)
     world_end(w);
 }
 
-Test(tool, holds_releases_and_deletes_for_root_alone, .timeout = 30)
+Test(tool, holds_releases_and_deletes_for_root_alone, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     struct person *root = person_new(w, 0), *other = person_new(w, 54321);
@@ -215,7 +215,7 @@ Test(tool, holds_releases_and_deletes_for_root_alone, .timeout = 30)
     world_end(w);
 }
 
-Test(tool, deletes_mail_that_waits_for_its_turn, .timeout = 30)
+Test(tool, deletes_mail_that_waits_for_its_turn, .timeout = 60)
 {
     struct world *w = world_new(QUICK "initial_destination_concurrency = 1\n");
     struct person *root = person_new(w, 0);

@@ -16,7 +16,7 @@ int fdatasync(int fd)
     return fsync(fd);
 }
 
-Test(qmgr_trouble, begins_nothing_and_tells_nothing_while_the_journal_cannot_be_written, .timeout = 30)
+Test(qmgr_trouble, begins_nothing_and_tells_nothing_while_the_journal_cannot_be_written, .timeout = 60)
 {
     struct world *w = world_new(QUICK);
     w->silent_agents = true;
@@ -49,7 +49,7 @@ Test(qmgr_trouble, begins_nothing_and_tells_nothing_while_the_journal_cannot_be_
     world_end(w);
 }
 
-Test(qmgr_trouble, takes_new_settings_and_services_in_place, .timeout = 30)
+Test(qmgr_trouble, takes_new_settings_and_services_in_place, .timeout = 60)
 {
     struct world *w = world_new("minimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n");
     struct msg_service one = {.name = SPAN("local"), .program = SPAN("local"), .limit = 1};
