@@ -6,6 +6,12 @@
 
 #include <stdlib.h>
 
+static struct owner *owner_for(struct delivery *d, unsigned kind, struct span user, struct msg_owner_made *made)
+{
+    return owner_get(d->local->owners, &(struct msg_owner_wanted){.kind = kind, .user = user}, SPAN_NONE,
+                     &d->attempt->arena, made);
+}
+
 /* A request to a mailbox process, and what is to follow. */
 struct asked {
     struct delivery *delivery;
@@ -162,7 +168,7 @@ void deliver_mailbox(struct delivery *d, const struct place *place, struct span 
     }
     const bool home = mine->home_mailbox.n > 0;
     const struct span spool = d->local->main->mail_spool_directory;
-    struct owner *o = owner_get(d->local, home ? OWNER_USER : OWNER_SPOOL, user, a, &made);
+    struct owner *o = owner_for(d, home ? OWNER_USER : OWNER_SPOOL, user, &made);
     if (!o) {
         refused(d, place, user, extension, &made);
         return;
@@ -218,7 +224,7 @@ void deliver_user(struct delivery *d, const struct place *place, struct span use
         deliver_mailbox(d, place, user, extension);
         return;
     }
-    struct owner *o = owner_get(d->local, OWNER_USER, user, &d->attempt->arena, &made);
+    struct owner *o = owner_for(d, OWNER_USER, user, &made);
     if (!o && made.class == 2 && !mine->require_home_directory && mine->home_mailbox.n == 0) {
         deliver_mailbox(d, place, user, extension); /* no home: no .forward */
     } else if (!o) {
@@ -245,7 +251,7 @@ void deliver_file(struct delivery *d, const struct place *place, struct span pat
         delivery_say(d, 2, "2.0.0", success);
         return;
     }
-    struct owner *o = owner_get(d->local, OWNER_FILES, place->user, &d->attempt->arena, &made);
+    struct owner *o = owner_for(d, OWNER_FILES, place->user, &made);
     if (!o) {
         note_refusal(d, &made);
         return;
@@ -262,7 +268,7 @@ static void run_command(struct delivery *d, const struct place *place, unsigned 
     struct arena *a = &d->attempt->arena;
     struct msg_owner_made made;
     struct buf top = BUF_INIT, body = BUF_LIMITED(CHANNEL_FRAME_MAX);
-    struct owner *o = owner_get(d->local, OWNER_COMMANDS, user, a, &made);
+    struct owner *o = owner_for(d, OWNER_COMMANDS, user, &made);
     if (!o) {
         refused(d, place, user, SPAN_NONE, &made);
         return;
@@ -320,7 +326,7 @@ void deliver_include(struct delivery *d, const struct place *place, struct span 
         delivery_say(d, 5, "5.4.6", ":include: files are nested too deep");
         return;
     }
-    struct owner *o = owner_get(d->local, OWNER_FILES, place->user, &d->attempt->arena, &made);
+    struct owner *o = owner_for(d, OWNER_FILES, place->user, &made);
     if (!o) {
         note_refusal(d, &made);
         return;

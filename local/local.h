@@ -12,6 +12,7 @@
 #include "lib/mail/aliases.h"
 #include "lib/mail/date.h"
 #include "lib/mail/routing.h"
+#include "lib/proc/owners.h"
 #include "lib/proc/proc.h"
 #include "lib/proc/tables.h"
 #include "lib/wire/attempt.msg.h"
@@ -21,8 +22,7 @@ enum {
     LOCAL_LEVEL_MAX = 100,    /* aliases inside aliases */
     LOCAL_INCLUDE_MAX = 20,   /* included files inside included files */
     LOCAL_STEPS_MAX = 10000,  /* destinations of one recipient */
-    LOCAL_OWNERS_MAX = 400,   /* channels to mailbox processes */
-    LOCAL_WAIT_S = 60,        /* for deliver and cleanup */
+    LOCAL_WAIT_S = 60,        /* for cleanup */
 };
 
 struct local {
@@ -31,8 +31,7 @@ struct local {
     const struct params_local *mine;
     struct routing *routing;
     struct maps *aliases;
-    struct map owners;     /* "kind:user" -> struct owner */
-    struct list owner_age; /* struct owner, the last used at the end */
+    struct owners *owners;
     struct list attempts;  /* struct attempt */
     struct list ready;     /* struct delivery with steps to do */
     struct deferred pump;
@@ -133,17 +132,5 @@ void deliver_forward(struct delivery *d, const struct place *place, struct span 
 
 /* forward.c: submits the new messages. waits for cleanup */
 void forward_all(struct delivery *d);
-
-/* --- processes that act as somebody (owners.c) ---------------------------------------- */
-
-struct owner;
-
-/* The channel to a process for that; asks deliver where there is none. made: what deliver said
- * result: NULL where class is not 2, or there is no home. waits */
-struct owner *owner_get(struct local *l, unsigned kind, struct span user, struct arena *a, struct msg_owner_made *made);
-/* Sends a request to it; answer is called once, with NULL where it was lost, maybe inside this call. */
-void owner_request(struct owner *o, uint16_t type, struct span body, int fd, channel_answer answer, void *context);
-/* Sends one and waits for the answer, a stored. result: false: lost */
-bool owner_call(struct owner *o, uint16_t type, struct span body, struct arena *a, struct msg_stored *stored);
 
 #endif

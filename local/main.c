@@ -36,7 +36,7 @@ void delivery_note(struct delivery *d, unsigned class, struct span dsn, struct s
     if (weight(class) == 0) {
         class = 4;
         dsn = SPAN("4.3.0");
-        text = SPAN("mailbox process died; the delivery is repeated");
+        text = SPAN("the mailbox process gave no answer; the delivery is repeated");
     }
     if (weight(class) < weight(d->class))
         return;
@@ -223,10 +223,10 @@ static void *start(struct proc *p)
     l->proc = p;
     list_init(&l->attempts);
     list_init(&l->ready);
-    list_init(&l->owner_age);
     l->pump = (struct deferred){.fn = pump, .context = l, .rank = LOOP_RANK_COMMIT};
     if (!rewrite || !(l->main = proc_params_main(p)) || !(l->mine = proc_params_local(p)))
         return NULL;
+    l->owners = owners_new(p, l->main->ipc_timeout, l->main->command_time_limit);
     l->aliases = maps_open(proc_tables(p), SPAN("alias_maps"), l->main->alias_maps.text, TABLE_FOLD);
     l->routing = routing_open(proc_arena(p), proc_settings(p), l->main, rewrite, proc_tables(p), &why);
     if (!l->routing)

@@ -1,21 +1,20 @@
 #include "lib/base/check.h"
 #include "lib/log/log.h"
 #include "lib/mail/loop.h"
+#include "lib/proc/owners.h"
 #include "lib/proc/proc.h"
+#include "lib/proc/tables.h"
 #include "lib/wire/attempt.msg.h"
-#include "lib/wire/mailbox.msg.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DELIVER_WAIT_S = 60 };
-
 struct pipe {
     struct proc *proc;
-    struct channel *runner; /* the process that runs the command; NULL: none now */
-    struct list attempts;   /* struct attempt */
-    bool delivered_to;      /* flag D */
-    bool is_final;          /* flag X */
+    struct owners *owners;
+    struct list attempts; /* struct attempt */
+    bool delivered_to;    /* flag D */
+    bool is_final;        /* flag X */
     bool stopping;
 };
 
@@ -75,44 +74,7 @@ static void command_ended(struct frame *reply, void *context)
     if (reply && reply->type == MSG_stored && msg_stored_get(&t->arena, arena_dup(&t->arena, reply->body), &m))
         attempt_end(t, &m);
     else
-        attempt_put_off(t, "the process of the command died; the delivery is repeated");
-}
-
-/* --- the process that runs the command ------------------------------------------------ */
-
-static void runner_frame(struct channel *c, struct frame *f, void *context)
-{
-    (void)context;
-    log_warning("unexpected message 0x%04x from %s", f->type, channel_peer(c));
-}
-
-static void runner_closed(struct channel *c, void *context)
-{
-    struct pipe *p = context;
-    if (p->runner == c)
-        p->runner = NULL;
-    channel_close(&c);
-}
-
-/* result: NULL with made */
-static struct channel *runner_get(struct pipe *p, struct arena *a, struct msg_owner_made *made)
-{
-    static const struct channel_handler handler = {runner_frame, runner_closed};
-    if (p->runner && !channel_is_closed(p->runner))
-        return p->runner;
-    const mono_ms deadline = clock_after(DELIVER_WAIT_S);
-    struct channel *deliver = proc_channel(p->proc, "deliver", deadline);
-    struct buf body = BUF_INIT;
-    struct frame reply = {0};
-    msg_owner_wanted_put(&body, &(struct msg_owner_wanted){.kind = OWNER_PIPE});
-    if (!deliver || channel_call(deliver, MSG_owner_wanted, buf_span(&body), NULL, 0, deadline, MSG_owner_made, a,
-                                 &reply) != CALL_OK || !msg_owner_made_get(a, reply.body, made))
-        *made = (struct msg_owner_made){.class = 4, .dsn = SPAN("4.3.0"), .text = SPAN("deliver service unavailable")};
-    buf_fini(&body);
-    int fd = frame_take_fd(&reply, 0);
-    if (fd < 0)
-        return NULL;
-    return p->runner = channel_open(proc_loop(p->proc), fd, "mailbox", &handler, p);
+        attempt_put_off(t, "the process of the command gave no answer; the delivery is repeated");
 }
 
 /* --- attempts ----------------------------------------------------------------------------- */
@@ -137,7 +99,8 @@ static void take_loops(struct attempt *t, int text)
 static void run(struct attempt *t, int text)
 {
     struct msg_owner_made made = {0};
-    struct channel *runner = runner_get(t->pipe, &t->arena, &made);
+    const struct msg_owner_wanted wanted = {.kind = OWNER_PIPE};
+    struct owner *runner = owner_get(t->pipe->owners, &wanted, SPAN_NONE, &t->arena, &made);
     struct buf body = BUF_LIMITED(CHANNEL_FRAME_MAX);
     struct msg_stored refused = {.class = made.class, .dsn = made.dsn, .text = made.text};
     msg_run_put(&body, &(struct msg_run){.source = RUN_PIPE, .about = {&t->m, 1}});
@@ -145,8 +108,8 @@ static void run(struct attempt *t, int text)
         attempt_end(t, &refused);
     else if (body.full)
         attempt_put_off(t, "too many recipients");
-    else if (!channel_request(runner, MSG_run, buf_span(&body), &text, text >= 0 ? 1 : 0, command_ended, t))
-        command_ended(NULL, t);
+    else
+        owner_request(runner, MSG_run, buf_span(&body), text, command_ended, t);
     buf_fini(&body);
 }
 
@@ -203,11 +166,25 @@ static struct span find_flags(struct span arguments)
     return SPAN_NONE;
 }
 
+/* result: seconds that the command may take; deliver holds it to that */
+static int64_t time_limit(struct proc *p, const struct params_main *main)
+{
+    struct param_errors errors = PARAM_ERRORS_INIT;
+    struct params_transport transport;
+    bool good = params_transport_load(proc_arena(p), proc_settings(p), proc_boot(p)->service, &transport, &errors);
+    param_errors_fini(&errors);
+    return good ? transport.time_limit : main->command_time_limit;
+}
+
 static void *start(struct proc *p)
 {
     struct pipe *pipe = ARENA_NEW(proc_arena(p), struct pipe);
     struct span flags = find_flags(proc_boot(p)->arguments);
+    const struct params_main *main = proc_params_main(p);
+    if (!main)
+        return NULL;
     pipe->proc = p;
+    pipe->owners = owners_new(p, main->ipc_timeout, time_limit(p, main));
     list_init(&pipe->attempts);
     pipe->delivered_to = span_find(flags, 'D') < flags.n;
     pipe->is_final = span_find(flags, 'X') < flags.n;

@@ -1,19 +1,16 @@
 #include "lib/base/check.h"
-#include "lib/base/map.h"
 #include "lib/log/log.h"
 #include "lib/mail/loop.h"
 #include "lib/mail/routing.h"
 #include "lib/maildir/deliver.h"
+#include "lib/proc/owners.h"
 #include "lib/proc/proc.h"
 #include "lib/proc/tables.h"
 #include "lib/wire/attempt.msg.h"
 #include "lib/wire/mailbox.msg.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { OWNER_WAIT_S = 60 /* for deliver to give a channel */ };
 
 struct virtual {
     struct proc *proc;
@@ -21,19 +18,14 @@ struct virtual {
     const struct params_virtual *mine;
     struct routing *routing;
     struct maps *mailboxes, *uids, *gids;
-    struct map owners;    /* "uid:gid" -> struct owner */
+    struct owners *owners;
     struct list attempts; /* struct attempt, under way */
-};
-
-/* The mailbox process of one owner. */
-struct owner {
-    struct virtual *virtual;
-    char key[48];
-    struct channel *channel; /* NULL: not made yet, or lost */
+    bool stopping;
 };
 
 /* One attempt under way: answered when the last of its recipients is. */
 struct attempt {
+    struct virtual *virtual;
     struct arena arena;
     struct channel *channel; /* NULL: qmgr's end has gone */
     uint64_t request;
@@ -54,6 +46,7 @@ struct storing {
 
 static void attempt_settle(struct attempt *t)
 {
+    struct virtual *v = t->virtual;
     if (--t->open > 0)
         return;
     if (t->channel) {
@@ -65,6 +58,8 @@ static void attempt_settle(struct attempt *t)
     list_remove(&t->node);
     arena_fini(&t->arena);
     free(t);
+    if (v->stopping && list_empty(&v->attempts))
+        proc_exit(v->proc, 0);
 }
 
 static void verdict_set(struct attempt *t, struct msg_verdict *v, uint64_t class, struct span dsn, struct span text)
@@ -83,7 +78,7 @@ static void stored(struct frame *reply, void *context)
     if (reply && reply->type == MSG_stored && msg_stored_get(&t->arena, reply->body, &m))
         verdict_set(t, s->verdict, m.class, m.dsn, m.text);
     else
-        verdict_set(t, s->verdict, 4, SPAN("4.3.0"), SPAN("mailbox process died; the delivery is repeated"));
+        verdict_set(t, s->verdict, 4, SPAN("4.3.0"), SPAN("the mailbox process gave no answer; the delivery is repeated"));
     free(s);
     attempt_settle(t);
 }
@@ -119,66 +114,9 @@ static bool look_id(struct virtual *v, struct maps *maps, const char *parameter,
     return good;
 }
 
-static void owner_frame(struct channel *c, struct frame *f, void *context)
-{
-    (void)context;
-    log_warning("unexpected message 0x%04x from %s", f->type, channel_peer(c));
-}
-
-static void owner_closed(struct channel *c, void *context)
-{
-    struct owner *owner = context;
-    owner->channel = NULL;
-    channel_close(&c);
-}
-
-static struct owner *owner_of(struct virtual *v, uint64_t uid, uint64_t gid)
-{
-    char key[48];
-    snprintf(key, sizeof key, "%llu:%llu", (unsigned long long)uid, (unsigned long long)gid);
-    struct owner *owner = map_get(&v->owners, span_text(key));
-    if (!owner) {
-        owner = ARENA_NEW(proc_arena(v->proc), struct owner);
-        owner->virtual = v;
-        memcpy(owner->key, key, sizeof key);
-        map_set(&v->owners, span_text(owner->key), owner);
-    }
-    return owner;
-}
-
-/* The channel to the owner's process; asks deliver where there is none.
- * result: NULL with *dsn, *class and why */
-static struct channel *owner_channel(struct virtual *v, uint64_t uid, uint64_t gid, struct arena *a,
-                                     struct msg_owner_made *made)
-{
-    static const struct channel_handler handler = {owner_frame, owner_closed};
-    struct owner *owner = owner_of(v, uid, gid);
-    if (owner->channel && !channel_is_closed(owner->channel))
-        return owner->channel;
-    const mono_ms deadline = clock_after(OWNER_WAIT_S);
-    struct msg_owner_wanted m = {
-        .kind = OWNER_VIRTUAL, .uid = uid, .gid = gid, .base = v->mine->virtual_mailbox_base};
-    struct buf body = BUF_INIT;
-    struct frame reply = {0};
-    struct channel *deliver = proc_channel(v->proc, "deliver", deadline);
-    msg_owner_wanted_put(&body, &m);
-    *made = (struct msg_owner_made){.class = 4, .dsn = SPAN("4.3.0"), .text = SPAN("deliver service unavailable")};
-    if (deliver && channel_call(deliver, MSG_owner_wanted, buf_span(&body), NULL, 0, deadline, MSG_owner_made, a,
-                                &reply) == CALL_OK)
-        msg_owner_made_get(a, reply.body, made);
-    int fd = frame_take_fd(&reply, 0);
-    buf_fini(&body);
-    if (fd < 0) {
-        if (made->class != 5)
-            made->class = 4; /* nothing is delivered, whatever was said */
-        return NULL;
-    }
-    return owner->channel = channel_open(proc_loop(v->proc), fd, owner->key, &handler, owner);
-}
-
 /* --- one recipient ---------------------------------------------------------------------- */
 
-static void send_store(struct virtual *v, struct attempt *t, struct channel *c, const struct msg_recipient *r,
+static void send_store(struct virtual *v, struct attempt *t, struct owner *owner, const struct msg_recipient *r,
                        struct span path, struct msg_verdict *verdict, int text)
 {
     struct buf top = BUF_INIT, body = BUF_INIT;
@@ -202,10 +140,21 @@ static void send_store(struct virtual *v, struct attempt *t, struct channel *c, 
     };
     msg_store_put(&body, &m);
     t->open++;
-    if (!channel_request(c, MSG_store, buf_span(&body), &text, text >= 0 ? 1 : 0, stored, s))
-        stored(NULL, s);
+    owner_request(owner, MSG_store, buf_span(&body), text, stored, s);
     buf_fini(&body);
     buf_fini(&top);
+}
+
+/* result: NULL, with made */
+static struct owner *find_owner(struct virtual *v, uint64_t uid, uint64_t gid, struct arena *a,
+                                struct msg_owner_made *made)
+{
+    const struct msg_owner_wanted wanted = {
+        .kind = OWNER_VIRTUAL, .uid = uid, .gid = gid, .base = v->mine->virtual_mailbox_base};
+    struct owner *owner = owner_get(v->owners, &wanted, SPAN_NONE, a, made);
+    if (!owner && made->class != 5)
+        made->class = 4; /* nothing is delivered, whatever was said */
+    return owner;
 }
 
 static void refuse(struct attempt *t, struct msg_verdict *verdict, uint64_t class, const char *dsn, struct span text)
@@ -219,7 +168,7 @@ static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_r
     struct buf path = BUF_INIT, why = BUF_INIT;
     struct msg_owner_made made;
     uint64_t uid, gid;
-    struct channel *c;
+    struct owner *owner;
     struct span address = r->user.n ? r->user : r->address;
     int found = look(v, v->mailboxes, address, &path, &why);
     if (found == 0) {
@@ -234,10 +183,10 @@ static void deliver_one(struct virtual *v, struct attempt *t, const struct msg_r
     } else if (loop_is_there(t->head, r->address)) {
         refuse(t, verdict, 5, "5.4.6",
                span_text(arena_printf(&t->arena, "mail forwarding loop for %.*s", SPAN_ARG(r->address))));
-    } else if (!(c = owner_channel(v, uid, gid, &t->arena, &made))) {
+    } else if (!(owner = find_owner(v, uid, gid, &t->arena, &made))) {
         verdict_set(t, verdict, made.class, made.dsn, made.text);
     } else {
-        send_store(v, t, c, r, buf_span(&path), verdict, text);
+        send_store(v, t, owner, r, buf_span(&path), verdict, text);
     }
     buf_fini(&path);
     buf_fini(&why);
@@ -247,6 +196,7 @@ static struct attempt *attempt_new(struct virtual *v, struct channel *c, struct 
 {
     struct attempt *t = calloc(1, sizeof *t);
     CHECK(t != NULL);
+    t->virtual = v;
     t->channel = c;
     t->request = f->id;
     t->open = 1;
@@ -284,6 +234,15 @@ static void caller_left(struct proc *p, void *own, struct channel *c)
     }
 }
 
+/* What is under way comes to its end; qmgr would have it repeated. */
+static void stop(struct proc *p, void *own)
+{
+    struct virtual *v = own;
+    v->stopping = true;
+    if (list_empty(&v->attempts))
+        proc_exit(p, 0);
+}
+
 static struct maps *open_maps(struct proc *p, const char *parameter, struct span value)
 {
     return maps_open(proc_tables(p), span_text(parameter), value, TABLE_FOLD);
@@ -298,6 +257,7 @@ static void *start(struct proc *p)
     list_init(&v->attempts);
     if (!rewrite || !(v->main = proc_params_main(p)) || !(v->mine = proc_params_virtual(p)))
         return NULL;
+    v->owners = owners_new(p, v->main->ipc_timeout, 0);
     v->mailboxes = open_maps(p, "virtual_mailbox_maps", v->main->virtual_mailbox_maps.text);
     v->uids = open_maps(p, "virtual_uid_maps", v->mine->virtual_uid_maps.text);
     v->gids = open_maps(p, "virtual_gid_maps", v->mine->virtual_gid_maps.text);
@@ -316,6 +276,7 @@ int main(void)
                                           .kind = PROC_WORKER,
                                           .requests = requests,
                                           .start = start,
-                                          .caller_left = caller_left};
+                                          .caller_left = caller_left,
+                                          .stop = stop};
     return proc_main(&spec);
 }
