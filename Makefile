@@ -39,7 +39,7 @@ LINK     += -fsanitize=address,undefined
 endif
 CFLAGS  ?= -g
 ALL_CFLAGS = $(STD) $(WARN) $(HARDEN) $(OPTIMISE) $(CFLAGS) -I. -MMD -MP
-LIBS    := -lcdb -lpcre2-8 -lseccomp -lcrypt -lxxhash
+LIBS    := -lcdb -lpcre2-8 -lseccomp -lcrypt -lxxhash -lunbound
 
 LIB_SRC  := $(filter-out %_blocking.c,$(sort $(wildcard lib/*/*.c)))
 # The blocking implementation of the waits, for workers, tools and tests.

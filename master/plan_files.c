@@ -81,6 +81,11 @@ void plan_files(struct config *c, const struct settings *s, struct plan *plan)
         found_add(arena_text(&c->arena, c->own.merpati_password_file), &f);
     if (wall_has_word(plan->wall->files, SPAN("templates")))
         look_at_name(&f, s, SPAN("bounce_template_file"));
+    if (wall_has_word(plan->wall->files, SPAN("resolver"))) {
+        look_at_name(&f, s, SPAN("dnsd_resolv_conf_file"));
+        look_at_name(&f, s, SPAN("dnsd_hosts_file"));
+        look_at_name(&f, s, SPAN("dnsd_trust_anchor_files"));
+    }
     if (!wall_has_word(plan->wall->files, SPAN("tables")))
         return;
     bool only_own = wall_has_word(plan->wall->files, SPAN("own"));

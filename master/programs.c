@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"anvil", COMMAND_RUNS, "anvil"},
     {"deliver", COMMAND_RUNS, "deliver"},
     {"connector", COMMAND_RUNS, "connector"},
+    {"dnsd", COMMAND_RUNS, "dnsd"},
     {"pickup", COMMAND_RUNS, "pickup"},
     {"cleanup", COMMAND_RUNS, "cleanup"},
     {"rewrite", COMMAND_RUNS, "rewrite"},
@@ -47,7 +48,7 @@ static const struct command commands[] = {
 static const struct command unknown = {"", COMMAND_UNKNOWN, ""};
 
 static const char *const implied[] = {"cleanup", "qmgr", "rewrite", "bounce", "deliver", "auth", "proxymap", "anvil",
-                                      "connector"};
+                                      "connector", "dnsd"};
 
 const struct program *program_find(struct span name)
 {

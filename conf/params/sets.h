@@ -49,6 +49,11 @@
     V(log_format, postfix, "postfix")                                                              \
     V(log_format, json, "json")
 
+#define PARAM_SET_builtin_answers(V)                                                               \
+    V(builtin_answers, recursion, "recursion")                                                     \
+    V(builtin_answers, yes, "yes")                                                                 \
+    V(builtin_answers, no, "no")
+
 #define PARAM_SET_notify_class(V)                                                                  \
     V(notify_class, bounce, "bounce")                                                              \
     V(notify_class, twobounce, "2bounce")                                                          \
@@ -118,6 +123,7 @@
     S(fix_line_endings)                                                                            \
     S(end_of_header)                                                                               \
     S(log_format)                                                                                  \
+    S(builtin_answers)                                                                             \
     S(notify_class)                                                                                \
     S(address_class)                                                                               \
     S(extension_map)                                                                               \

@@ -179,6 +179,9 @@ struct params_misc {
 struct params_pop3d {
 #include "conf/params/pop3d.def"
 };
+struct params_dnsd {
+#include "conf/params/dnsd.def"
+};
 struct params_merpati {
 #include "conf/params/merpati.def"
 };

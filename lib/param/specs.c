@@ -113,6 +113,9 @@ static const struct param_spec SPECS[] = {
 #define PARAM(...) ROW(pop3d, __VA_ARGS__)
 #include "conf/params/pop3d.def"
 #undef PARAM
+#define PARAM(...) ROW(dnsd, __VA_ARGS__)
+#include "conf/params/dnsd.def"
+#undef PARAM
 #define PARAM(...) ROW(merpati, __VA_ARGS__)
 #include "conf/params/merpati.def"
 #undef PARAM

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static const struct {
     /* To sockets of the file system. */
     {"reach", "connect"},
     {"code", ""},
+    {"threads", ""},
 };
 
 /* Calls that are allowed where one argument has (under a mask) one value. */
@@ -70,6 +72,7 @@ static const struct limited {
     {"reach", "socket", 0, UINT32_MAX, AF_UNIX},
     {"dial", "socket", 0, UINT32_MAX, AF_INET},
     {"dial", "socket", 0, UINT32_MAX, AF_INET6},
+    {"threads", "clone", 0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM},
     {"code", "mmap", 2, PROT_EXEC, PROT_EXEC}, /* shared objects that NSS loads */
     {"code", "mprotect", 2, PROT_EXEC, PROT_EXEC},
 };
