@@ -302,7 +302,10 @@ int proc_main(const struct proc_spec *spec)
         return 1;
     }
     p.master = channel_open(p.loop, PROC_CONTROL_FD, "master", &master_handler, &p);
-    if (proc_boot_receive(&p) && proc_begin(&p)) {
+    bool booted = proc_boot_receive(&p);
+    if (p.stopping) {
+        p.status = 0;
+    } else if (booted && proc_begin(&p)) {
         p.status = 0;
         if (p.running)
             loop_run(p.loop);

@@ -227,6 +227,9 @@ void proc_stop_begin(struct proc *p, int64_t grace_ms)
         return;
     p->stopping = true;
     proc_close_listeners(p);
+    /* Told before the program has begun: proc_main() does not begin it. */
+    if (!p->running)
+        return;
     if (p->spec->stop)
         p->spec->stop(p, p->own);
     else if (!has_work(p))

@@ -166,6 +166,26 @@ Test(serve, ends_at_once_where_nothing_is_in_hand)
     cr_expect_eq(w->proc.status, 0);
 }
 
+static void stop_what_was_started(struct proc *p, void *own)
+{
+    struct world *w = own;
+    (void)p;
+    w->handled++;
+}
+
+Test(serve, does_not_stop_a_program_that_has_not_begun)
+{
+    static const struct proc_spec spec = {
+        .program = "worker", .kind = PROC_WORKER, .requests = requests, .stop = stop_what_was_started};
+    struct world *w = world_new(&spec);
+    w->proc.running = false;
+
+    proc_stop_begin(&w->proc, 60000);
+
+    cr_expect_eq(w->handled, 0U);
+    cr_expect(w->proc.stopping, "it is known that it need not begin");
+}
+
 Test(serve, finishes_what_is_queued_before_it_ends)
 {
     struct world *w = world_new(&worker);
